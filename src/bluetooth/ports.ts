@@ -1,0 +1,70 @@
+/**
+ * The two narrow ports between the project and a Bluetooth stack. Everything above sees a Bluetooth link as a pipe of
+ * segments; which library, role and controller make it is decided below. One back-end is one file per port.
+ *
+ * Contract for every back-end: each call settles (its own deadline at the latest), nothing is thrown from a callback,
+ * nothing a peer or a controller sends can throw out of the library, and after `close` nothing more is called back.
+ */
+import type { Bytes } from '../base/bytes.ts';
+
+/** Why a link ended, as far as the controller said: an HCI error code, 0x01–0xff, or 0 when there was none. */
+export type DisconnectReason = number;
+
+/** One connected GATT link with the CPNS service found, notifications on and the ATT MTU settled. */
+export interface GattLink {
+  readonly side: 'central' | 'peripheral';
+  /** Bluetooth device address of the peer, `aa:bb:cc:dd:ee:ff`. */
+  readonly peerAddress: string;
+  /** Bytes one segment may have on this link: min(ATT_MTU, 247) − 3, 20 to 244. */
+  readonly maxSegmentBytes: number;
+  /** Queues one segment. Never blocks or throws; a segment sent after the end is dropped. */
+  send(segment: Bytes): void;
+  /** Set once, before the first turn of the event loop after the link was handed out, by its owner. */
+  onSegment: (segment: Bytes) => void;
+  onClose: (reason: DisconnectReason) => void;
+  /** Disconnects; settles when the link is down or after 2 s. */
+  close(): Promise<void>;
+}
+
+/** One advertisement with its scan response, as last seen. */
+export interface Sighting {
+  readonly address: string;
+  readonly rssi: number;
+  readonly connectable: boolean;
+  /** 128-bit service UUIDs, lower case with dashes. */
+  readonly serviceUuids: readonly string[];
+  /** The CPNS service data (13 bytes, from the scan response), when the peer sent it. */
+  readonly serviceData: Bytes | undefined;
+}
+
+export interface ConnectOptions {
+  /** The call fails with `timeout` after this long, 100 to 60,000 ms, and leaves no pending connection behind. */
+  readonly deadlineMs: number;
+}
+
+export interface Central {
+  /** Scans for the CPNS service until `stopScan`. Restarts by itself where the library or controller stopped it. */
+  startScan(onSighting: (sighting: Sighting) => void): Promise<void>;
+  stopScan(): Promise<void>;
+  /**
+   * Connects, discovers, exchanges MTU, subscribes.
+   * @throws CpnsError `timeout`, `link-lost`, `busy` (no free link at this controller), `not-found` (no CPNS service)
+   */
+  connect(address: string, options: ConnectOptions): Promise<GattLink>;
+  /** Ends every link and frees the controller; the process may then exit by itself. */
+  close(): Promise<void>;
+}
+
+export interface Advertisement {
+  /** 13 bytes of CPNS service data for the scan response (docs/protocol.md §2.2). */
+  readonly serviceData: Bytes;
+}
+
+export interface Peripheral {
+  /** Advertises the CPNS service, or changes what is advertised; resumes by itself after each link. */
+  startAdvertising(advertisement: Advertisement): Promise<void>;
+  stopAdvertising(): Promise<void>;
+  /** Called when a central has subscribed to the downward characteristic. One link at a time. */
+  onLink: (link: GattLink) => void;
+  close(): Promise<void>;
+}
