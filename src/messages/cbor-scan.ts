@@ -12,6 +12,8 @@ export interface CborLimits {
   readonly maxDepth?: number;
   /** Data items in all, keys and containers included. Default 1024. */
   readonly maxItems?: number;
+  /** What the error calls these bytes. Default "CBOR". */
+  readonly what?: string;
 }
 
 export const DEFAULT_MAX_DEPTH = 8;
@@ -59,12 +61,14 @@ interface Head {
 class Scanner {
   private readonly bytes: Bytes;
   private readonly maxDepth: number;
+  private readonly what: string;
   private itemsLeft: number;
   private position = 0;
 
   constructor(bytes: Bytes, limits: CborLimits) {
     this.bytes = bytes;
     this.maxDepth = limits.maxDepth ?? DEFAULT_MAX_DEPTH;
+    this.what = limits.what ?? 'CBOR';
     this.itemsLeft = limits.maxItems ?? DEFAULT_MAX_ITEMS;
   }
 
@@ -78,7 +82,7 @@ class Scanner {
   }
 
   private refuse(rule: string, at = this.position): never {
-    throw new CpnsError('malformed', `CBOR at byte ${at}: ${rule}`);
+    throw new CpnsError('malformed', `${this.what}, byte ${at}: ${rule}`);
   }
 
   private item(depth: number): void {
