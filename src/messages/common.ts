@@ -58,7 +58,7 @@ export const inventoryVersion = (min: 0 | 1) => uint({ min, max: UINT32_MAX });
 /** How often a key was enrolled, from 1. */
 export const epoch = () => uint({ min: 1, max: UINT32_MAX });
 
-const REALM = '[a-z0-9]([a-z0-9.\\-]*[a-z0-9])?';
+const REALM = '[a-z0-9]([a-z0-9.-]*[a-z0-9])?';
 export const realm = () => text({ kind: 'free', maxBytes: LIMITS.realm, pattern: REALM });
 export const homeAddress = () =>
   text({ kind: 'free', maxBytes: LIMITS.homeAddress, pattern: `[0-9a-f]{16}@${REALM}` });
