@@ -39,9 +39,15 @@ export interface MachineDefinition<
   /** Milliseconds after entering (or re-entering) a state at which the input `timeout` is due. */
   readonly deadlines: { readonly [S in State]?: number };
   readonly table: TransitionTable<State, Input['kind'], Action>;
-  readonly actions: { readonly [A in Action]: (data: Data, input: Input, state: State) => Step<State, Output> };
+  readonly actions: { readonly [A in Action]: (
+      data: Data,
+      input: Input,
+      state: State,
+      nowMs: MonotonicMs,
+    ) => Step<State, Output>;
+  };
   /** What to do with an input whose cell is absent. */
-  readonly unexpected: (data: Data, input: Input, state: State) => Step<State, Output>;
+  readonly unexpected: (data: Data, input: Input, state: State, nowMs: MonotonicMs) => Step<State, Output>;
 }
 
 /** A machine at work: definition, its data and where it stands. */
@@ -89,8 +95,8 @@ export class Machine<
     const kind = input.kind as Input['kind'];
     const cell = this.definition.table[this.#state][kind];
     const step = cell
-      ? this.definition.actions[cell.do](this.data, input, this.#state)
-      : this.definition.unexpected(this.data, input, this.#state);
+      ? this.definition.actions[cell.do](this.data, input, this.#state, nowMs)
+      : this.definition.unexpected(this.data, input, this.#state, nowMs);
     if (cell && !cell.to.includes(step.to)) {
       throw new Error(`${this.definition.name}: ${this.#state} × ${kind} led to ${step.to}, not in its table`);
     }

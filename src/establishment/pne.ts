@@ -1,0 +1,434 @@
+/**
+ * The PNE: what it checks, remembers and says on one link, from OPEN to member (docs/protocol.md §6, §8, §12, §13).
+ * Pure. The order of checks is the order of the statements; the order of outputs is the commit rule: a record is
+ * persisted before the message that relies on it.
+ */
+import { type Bytes, equal } from '../base/bytes.ts';
+import { CpnsError, statusOfError } from '../base/errors.ts';
+import { type GatewayId, JOIN_ID_BYTES, JoinId, type PnId, type Thumbprint } from '../base/ids.ts';
+import type { Status } from '../base/statuses.ts';
+import type { MonotonicMs, ServerSeconds } from '../base/time.ts';
+import { Resume, Resumed } from '../messages/resumption.ts';
+import {
+  Ack,
+  AuthenticationResponsePayload,
+  type Contents,
+  PnInventoryUpdate,
+  PnSetupNotify,
+  PnSetupRequestPayload,
+  PnSetupResponse,
+  padPnSetupResponse,
+} from '../messages/setup.ts';
+import { verifyInventory } from '../network/inventory.ts';
+import { assembleSign1, parseSign1 } from '../security/cose.ts';
+import { verifyCredential } from '../security/credential.ts';
+import { prk2, resumptionSecret, th2, th3 } from '../security/key-schedule.ts';
+import type { Primitives } from '../security/primitives.ts';
+import { type ServerKeys, verifyServerKeys } from '../security/server-keys.ts';
+import { openSigned, toBeSigned } from '../security/signed-message.ts';
+import { AUTHENTICATED_LIMIT, LIVE_LIMIT } from './limits.ts';
+import type { MachineDefinition, Step } from './machine.ts';
+import { PNE_DEADLINES, PNE_TABLE, type PneAction, type PneState } from './pne-table.ts';
+import { verifyChallenge, verifyFreshness, verifyOutcome } from './server-words.ts';
+
+const MAX_MEMBERSHIPS = 8;
+const MAX_PENDING = 4;
+
+/** What the PNE is, and says of itself in step 2. */
+export interface PneIdentity {
+  readonly thumbprint: Thumbprint;
+  /** Undefined until the PNE is enrolled. */
+  readonly homeAddress: string | undefined;
+  /** At most 512 bytes. */
+  readonly capability: Bytes;
+  readonly contents: Contents | undefined;
+  readonly pneId: string | undefined;
+}
+
+/** The server's time as far as this PNE can know: what it verified last, and when it did (docs/protocol.md §4.3). */
+export interface Floor {
+  readonly serverTime: ServerSeconds;
+  readonly atMs: MonotonicMs;
+}
+
+/** A join between step 6 and its outcome, or a membership: what resumption needs. */
+export interface KnownJoin {
+  readonly state: 'pending' | 'member';
+  readonly pnId: PnId;
+  readonly gatewayId: GatewayId;
+  readonly th3: Bytes;
+  readonly rms: Bytes;
+  /** What step 2 said; the inventory must say the same. */
+  readonly capability: Bytes;
+  /** Version of the inventory held, 0 while pending. */
+  readonly version: number;
+}
+
+/** Who asks, for a policy or a person; labels are verified, the PN's name is only the gateway's claim. */
+export interface JoinQuestion {
+  readonly pnId: PnId;
+  readonly gatewayId: GatewayId;
+  readonly userLabel: string;
+  readonly gatewayLabel: string;
+  readonly claimedName: string;
+  /** The PNE is in this PN already: joining again only makes its keys fresh. */
+  readonly refresh: boolean;
+}
+
+/** One link's memory. */
+export interface PneSession {
+  readonly primitives: Primitives;
+  readonly identity: PneIdentity;
+  serverKeys: ServerKeys;
+  floor: Floor;
+  readonly joins: readonly KnownJoin[];
+  th1?: Bytes;
+  prk1?: Bytes;
+  m1?: Bytes;
+  question?: JoinQuestion;
+  credentialExpiresAt?: ServerSeconds;
+  th2?: Bytes;
+  join?: KnownJoin;
+  prk2?: Bytes;
+}
+
+/** A message of the gateway, named as in src/messages/types.ts. */
+export interface PneMessageInput {
+  readonly kind:
+    | 'PnSetupRequest'
+    | 'AuthenticationChallenge'
+    | 'PnSetupNotify'
+    | 'PnInventoryUpdate'
+    | 'Resume'
+    | 'Freshness'
+    | 'ServerKeys'
+    | 'Waiting'
+    | 'Abort'
+    | 'Data';
+  readonly body: Bytes;
+}
+
+/** What a PNE may say no with in step 2. */
+export type DeclineStatus = Exclude<PnSetupResponse['status'], 'ok'>;
+
+export type PneInput =
+  | {
+      readonly kind: 'opened';
+      readonly th1: Bytes;
+      readonly prk1: Bytes;
+      /** Present when the link resumes an earlier join. */
+      readonly join?: KnownJoin | undefined;
+    }
+  | PneMessageInput
+  | { readonly kind: 'decided'; readonly status: 'ok' | DeclineStatus }
+  | { readonly kind: 'signed'; readonly signature: Bytes }
+  | { readonly kind: 'failed' | 'linkClosed'; readonly status: Status }
+  | { readonly kind: 'timeout' | 'stop' };
+
+export type PneOutput =
+  | { readonly kind: 'send'; readonly message: PneMessage; readonly body: Bytes }
+  | { readonly kind: 'limit'; readonly bytes: number }
+  | { readonly kind: 'ask'; readonly question: JoinQuestion }
+  | { readonly kind: 'persistPending'; readonly join: KnownJoin; readonly floor: Floor }
+  | { readonly kind: 'forgetPending'; readonly th3: Bytes }
+  | { readonly kind: 'persistMember'; readonly join: KnownJoin; readonly inventory: Bytes }
+  | { readonly kind: 'persistFloor'; readonly floor: Floor }
+  | { readonly kind: 'persistServerKeys'; readonly serverKeys: ServerKeys; readonly statement: Bytes }
+  | { readonly kind: 'sign'; readonly message: Bytes }
+  | { readonly kind: 'advance'; readonly prk2: Bytes }
+  | { readonly kind: 'joined' | 'resumed' | 'updated'; readonly join: KnownJoin }
+  | { readonly kind: 'refused'; readonly join: KnownJoin; readonly status: Status }
+  | { readonly kind: 'data'; readonly body: Bytes }
+  | { readonly kind: 'close'; readonly status: Status; readonly abort: boolean };
+
+export type PneMessage = 'PnSetupResponse' | 'AuthenticationResponse' | 'Ack' | 'Resumed';
+
+type PneStep = Step<PneState, PneOutput>;
+type On<K extends PneInput['kind']> = Extract<PneInput, { readonly kind: K }>;
+
+const goTo = (to: PneState, ...outputs: PneOutput[]): PneStep => ({ to, outputs });
+const closeWith = (status: Status, abort = true): PneStep => goTo('closed', { kind: 'close', status, abort });
+const closedPeacefully = (): PneStep => closeWith('ok', false);
+
+/** Runs checks that throw; a refusal closes the link with the check's own status. */
+function checked(step: () => PneStep): PneStep {
+  try {
+    return step();
+  } catch (error) {
+    return closeWith(statusOfError(error));
+  }
+}
+
+/** The value an earlier state has left; its absence is a defect of ours, not of the peer. */
+function known<T>(value: T | undefined): T {
+  if (value === undefined) throw new Error('pne: a value of an earlier step is missing');
+  return value;
+}
+
+/** The server's time now, never ahead of the truth by more than the clock's drift. */
+export function serverTimeAt(floor: Floor, nowMs: MonotonicMs): ServerSeconds {
+  return floor.serverTime + Math.floor((nowMs - floor.atMs) / 1000);
+}
+
+function raiseFloor(session: PneSession, serverTime: ServerSeconds, nowMs: MonotonicMs): Floor {
+  if (serverTime > serverTimeAt(session.floor, nowMs)) session.floor = { serverTime, atMs: nowMs };
+  return session.floor;
+}
+
+function decline(status: DeclineStatus): PneStep {
+  const body = padPnSetupResponse(PnSetupResponse.encode({ status }));
+  return goTo('declined', { kind: 'send', message: 'PnSetupResponse', body });
+}
+
+function open(session: PneSession, input: On<'opened'>): PneStep {
+  session.th1 = input.th1;
+  session.prk1 = input.prk1;
+  if (!input.join) return goTo('awaiting-setup-request');
+  session.join = input.join;
+  return goTo('awaiting-resume', { kind: 'limit', bytes: AUTHENTICATED_LIMIT });
+}
+
+/** Step 1. Cheap checks first, two signatures last; only then is anybody asked. */
+function verifySetupRequest(session: PneSession, input: PneMessageInput, nowMs: MonotonicMs): PneStep {
+  try {
+    const claimed = PnSetupRequestPayload.decode(parseSign1(input.body).payload);
+    const credential = verifyCredential(session.primitives, session.serverKeys, claimed.credential, {
+      now: serverTimeAt(session.floor, nowMs),
+    });
+    const { value: request } = openSigned(
+      session.primitives,
+      PnSetupRequestPayload,
+      () => [credential.key],
+      known(session.th1),
+      input.body,
+      'setup-request-invalid',
+    );
+    session.m1 = input.body;
+    session.credentialExpiresAt = credential.expiresAt;
+    const refresh = session.joins.some(
+      (join) => equal(join.pnId, request.pnId) && equal(join.gatewayId, credential.gatewayId),
+    );
+    session.question = {
+      pnId: request.pnId,
+      gatewayId: credential.gatewayId,
+      userLabel: credential.userLabel,
+      gatewayLabel: credential.gatewayLabel,
+      claimedName: request.name,
+      refresh,
+    };
+    const refusal = ownRefusal(session, refresh);
+    if (refusal) return decline(refusal);
+    return goTo('deciding', { kind: 'ask', question: session.question });
+  } catch (error) {
+    const status = statusOfError(error);
+    return isSaidInStep2(status) ? decline(status) : closeWith(status);
+  }
+}
+
+/** A request that does not verify is declined inside the padded, protected step 2, so that only its sender learns why. */
+function isSaidInStep2(status: Status): status is DeclineStatus {
+  return status.startsWith('credential-') || status === 'setup-request-invalid';
+}
+
+/** Reasons of this PNE that need nobody's opinion. */
+function ownRefusal(session: PneSession, refresh: boolean): DeclineStatus | undefined {
+  if (session.identity.homeAddress === undefined) return 'not-enrolled';
+  const count = (state: KnownJoin['state']) => session.joins.filter((join) => join.state === state).length;
+  if (count('pending') >= MAX_PENDING) return 'busy';
+  if (!refresh && count('member') >= MAX_MEMBERSHIPS) return 'too-many-memberships';
+  return undefined;
+}
+
+/** Step 2. */
+function answerSetup(session: PneSession, input: On<'decided'>): PneStep {
+  if (input.status !== 'ok') return decline(input.status);
+  const { identity } = session;
+  const body = PnSetupResponse.encode({
+    status: 'ok',
+    capability: identity.capability,
+    ...(identity.contents && { contents: identity.contents }),
+    ...(identity.pneId !== undefined && { pneId: identity.pneId }),
+    homeAddress: known(identity.homeAddress),
+    thumbprint: identity.thumbprint,
+  });
+  session.th2 = th2(session.primitives, known(session.th1), known(session.m1), body);
+  return goTo(
+    'awaiting-challenge',
+    { kind: 'send', message: 'PnSetupResponse', body: padPnSetupResponse(body) },
+    { kind: 'limit', bytes: AUTHENTICATED_LIMIT },
+  );
+}
+
+function replaceServerKeys(session: PneSession, input: PneMessageInput): PneStep {
+  return checked(() => {
+    const serverKeys = verifyServerKeys(session.primitives, session.serverKeys, input.body);
+    return goTo(
+      'closed',
+      { kind: 'persistServerKeys', serverKeys, statement: input.body },
+      { kind: 'close', status: 'ok', abort: false },
+    );
+  });
+}
+
+/** Step 5: is it the server's, and for exactly what was said here? Then the join is written down and signed. */
+function takeChallenge(session: PneSession, input: PneMessageInput, nowMs: MonotonicMs): PneStep {
+  return checked(() => {
+    const { primitives, identity } = session;
+    const challenge = verifyChallenge(primitives, session.serverKeys, known(session.th2), input.body);
+    const floor = raiseFloor(session, challenge.value.serverTime, nowMs);
+    if (known(session.credentialExpiresAt) < serverTimeAt(floor, nowMs)) {
+      throw new CpnsError('credential-expired');
+    }
+    const transcript = th3(primitives, known(session.th2), challenge.payload);
+    session.prk2 = prk2(primitives, transcript, known(session.prk1));
+    const question = known(session.question);
+    session.join = {
+      state: 'pending',
+      pnId: question.pnId,
+      gatewayId: question.gatewayId,
+      th3: transcript,
+      rms: resumptionSecret(primitives, session.prk2),
+      capability: identity.capability,
+      version: 0,
+    };
+    return goTo(
+      'signing',
+      { kind: 'persistPending', join: session.join, floor },
+      { kind: 'sign', message: toBeSigned(AuthenticationResponsePayload, transcript, CONSENT) },
+    );
+  });
+}
+
+/** The payload of step 6: yes, to everything the transcript holds. */
+const CONSENT = AuthenticationResponsePayload.encode({ status: 'ok' });
+
+/** Step 6; everything after it is under the traffic keys. */
+function respond(session: PneSession, input: On<'signed'>): PneStep {
+  return goTo(
+    'awaiting-notify',
+    { kind: 'send', message: 'AuthenticationResponse', body: assembleSign1(CONSENT, input.signature) },
+    { kind: 'advance', prk2: known(session.prk2) },
+  );
+}
+
+function forgetPending(session: PneSession, input: PneInput): PneStep {
+  const status = endStatus(input);
+  return goTo(
+    'closed',
+    { kind: 'forgetPending', th3: known(session.join).th3 },
+    { kind: 'close', status, abort: input.kind === 'failed' || input.kind === 'timeout' },
+  );
+}
+
+/** Step 13: the registration with its inventory, or the server's signed refusal. */
+function takeNotify(session: PneSession, input: PneMessageInput): PneStep {
+  return checked(() => {
+    const join = known(session.join);
+    const notify = PnSetupNotify.decode(input.body);
+    if (notify.status === 'ok') return admit(session, join, notify.inventory, 'joined');
+    const outcome = verifyOutcome(session.primitives, session.serverKeys, join.th3, notify.outcome);
+    if (outcome.status === 'ok' || outcome.status !== notify.status) throw new CpnsError('outcome-invalid');
+    return goTo(
+      'closed',
+      { kind: 'forgetPending', th3: join.th3 },
+      { kind: 'send', message: 'Ack', body: Ack.encode({ status: 'ok' }) },
+      { kind: 'refused', join, status: outcome.status },
+      { kind: 'close', status: outcome.status, abort: false },
+    );
+  });
+}
+
+/** Writes an inventory down that proves this PNE's own place in it, then says so. */
+function admit(session: PneSession, join: KnownJoin, inventory: Bytes, event: 'joined' | 'updated'): PneStep {
+  const { version } = verifyInventory(session.primitives, session.serverKeys, inventory, {
+    pnId: join.pnId,
+    gatewayId: join.gatewayId,
+    atLeastVersion: join.version,
+    joinId: JoinId(join.th3.slice(0, JOIN_ID_BYTES)),
+    capability: join.capability,
+  });
+  const member: KnownJoin = { ...join, state: 'member', version };
+  session.join = member;
+  return goTo(
+    'member',
+    { kind: 'persistMember', join: member, inventory },
+    { kind: 'send', message: 'Ack', body: Ack.encode({ status: 'ok' }) },
+    { kind: 'limit', bytes: LIVE_LIMIT },
+    { kind: event, join: member },
+  );
+}
+
+function resume(session: PneSession, input: PneMessageInput): PneStep {
+  return checked(() => {
+    const join = known(session.join);
+    const request = Resume.decode(input.body);
+    if (!equal(request.pnId, join.pnId)) throw new CpnsError('unknown-session');
+    const answer: PneOutput = {
+      kind: 'send',
+      message: 'Resumed',
+      body: Resumed.encode({ status: 'ok', version: join.version }),
+    };
+    if (join.state === 'pending') return goTo('resuming', answer);
+    return goTo('member', answer, { kind: 'limit', bytes: LIVE_LIMIT }, { kind: 'resumed', join });
+  });
+}
+
+function takeUpdate(session: PneSession, input: PneMessageInput): PneStep {
+  return checked(() => {
+    const update = PnInventoryUpdate.decode(input.body);
+    return admit(session, known(session.join), update.inventory, 'updated');
+  });
+}
+
+function takeFreshness(
+  session: PneSession,
+  input: PneMessageInput,
+  state: PneState,
+  nowMs: MonotonicMs,
+): PneStep {
+  return checked(() => {
+    const statement = verifyFreshness(
+      session.primitives,
+      session.serverKeys,
+      known(session.th1),
+      input.body,
+    );
+    if (statement.status !== 'ok') return closeWith(statement.status);
+    return goTo(state, { kind: 'persistFloor', floor: raiseFloor(session, statement.serverTime, nowMs) });
+  });
+}
+
+/** What to call the end of a link: the peer's word, ours, or silence. */
+function endStatus(input: PneInput): Status {
+  if (input.kind === 'timeout') return 'timeout';
+  if (input.kind === 'stop') return 'shutting-down';
+  return input.kind === 'failed' || input.kind === 'linkClosed' ? input.status : 'ok';
+}
+
+export const PNE_MACHINE: MachineDefinition<PneSession, PneState, PneInput, PneOutput, PneAction> = {
+  name: 'pne',
+  initial: 'opening',
+  final: ['closed'],
+  deadlines: PNE_DEADLINES,
+  table: PNE_TABLE,
+  actions: {
+    open: (session, input) => open(session, input as On<'opened'>),
+    verifySetupRequest: (session, input, _state, nowMs) =>
+      verifySetupRequest(session, input as PneMessageInput, nowMs),
+    answerSetup: (session, input) => answerSetup(session, input as On<'decided'>),
+    replaceServerKeys: (session, input) => replaceServerKeys(session, input as PneMessageInput),
+    verifyChallenge: (session, input, _state, nowMs) => takeChallenge(session, input as PneMessageInput, nowMs),
+    respond: (session, input) => respond(session, input as On<'signed'>),
+    forgetPending,
+    takeNotify: (session, input) => takeNotify(session, input as PneMessageInput),
+    resume: (session, input) => resume(session, input as PneMessageInput),
+    takeUpdate: (session, input) => takeUpdate(session, input as PneMessageInput),
+    takeFreshness: (session, input, state, nowMs) => takeFreshness(session, input as PneMessageInput, state, nowMs),
+    keepWaiting: (_session, _input, state) => goTo(state),
+    takeData: (_session, input, state) => goTo(state, { kind: 'data', body: (input as PneMessageInput).body }),
+    closeWithAbort: (_session, input) => closeWith(endStatus(input)),
+    closeQuietly: closedPeacefully,
+    ignore: (_session, _input, state) => goTo(state),
+  },
+  unexpected: () => closeWith('unexpected-message'),
+};
