@@ -1,6 +1,6 @@
 /**
  * The grammar of all messages as RFC 8610 text, from the declarations.
- * Owns the layout of docs/cpns.cddl. Must not declare anything itself but the COSE wrapper of docs/protocol.md §4.2.
+ * Owns the layout of docs/cpns.cddl. Must not declare anything itself but the COSE frame of docs/protocol.md §4.2.
  */
 import type { Chapter } from './catalogue.ts';
 import { type Message, type Signing, signedName } from './message.ts';
@@ -12,21 +12,12 @@ const PREAMBLE = `; CPNS over BLE, protocol version 1: every message.
 ; Encodings are deterministic CBOR (RFC 8949, section 4.2.1). Not expressed here: NFC and the characters a label may
 ; have (section 4.1), which statuses exist (section 11), and the few rules over several fields, said in the text.`;
 
-const COSE = `; Untagged COSE_Sign1 with ES256 (section 4.2); external_aad = cbor([context, th])
-Signed<P> = [
-  protected: h'a10126',
-  unprotected: {},
-  payload: bstr .cbor P,
-  signature: bstr .size 64,
-]
-
-; The same by the server, which says the first 4 bytes of its key's thumbprint
-SignedWithKid<P> = [
-  protected: h'a10126',
-  unprotected: {4: bstr .size 4},
-  payload: bstr .cbor P,
-  signature: bstr .size 64,
-]
+const COSE = `; A signed message is an untagged COSE_Sign1 (section 4.2): [protected, unprotected, payload, signature], with
+; external_aad = cbor([context, th])
+es256 = h'a10126'
+no-kid = {}
+kid = {4: bstr .size 4}  ; the first 4 bytes of the server key's thumbprint
+signature = bstr .size 64
 
 ; Text that people see; sizes are bytes of UTF-8
 label = tstr`;
@@ -73,8 +64,8 @@ function messageRule({ name, info, maxBytes, rule }: Message<unknown>): string {
 }
 
 function signedRule(name: string, { context, signer, over, kid }: Signing): string {
-  const wrapper = kid ? 'SignedWithKid' : 'Signed';
-  return `; by ${signer}, context "${context}", th = ${over === '' ? "h''" : over}\n${signedName(name)} = ${wrapper}<${name}>`;
+  const members = ['es256', kid ? 'kid' : 'no-kid', `bstr .cbor ${name}`, 'signature'];
+  return `; by ${signer}, context "${context}", th = ${over === '' ? "h''" : over}\n${signedName(name)} = [${members.join(', ')}]`;
 }
 
 function sectioned(doc: string): string {

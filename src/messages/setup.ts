@@ -41,7 +41,11 @@ const PnSetupJoin = define(
     contents: optional(3, Contents),
     pneId: optional(4, text({ kind: 'label', maxBytes: LIMITS.pneId })),
     // Free text: whether it is an address the server has to say (home-address-malformed), not the decoder.
-    homeAddress: field(5, text({ kind: 'free', maxBytes: LIMITS.homeAddress }), 'PN GW #1 address, section 4.5'),
+    homeAddress: field(
+      5,
+      text({ kind: 'free', maxBytes: LIMITS.homeAddress }),
+      'PN GW #1 address, section 4.5',
+    ),
     thumbprint: field(6, thumbprint(), "of the PNE's identity key"),
   }),
 );
