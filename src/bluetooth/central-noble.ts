@@ -1,0 +1,438 @@
+/**
+ * The Central port on @abandonware/noble; the only file that loads it. Owns scanning with its watchdog and the queue of
+ * connection attempts: a controller makes one connection at a time, so attempts take turns, each within its own
+ * deadline, and a vanished peer never blocks the others (N11, N12).
+ */
+import { CpnsError } from '../base/errors.ts';
+import { openService } from './att.ts';
+import { CentralLink } from './central-link.ts';
+import { eventWithin } from './deadline.ts';
+import { CPNS_DOWN_UUID, CPNS_SERVICE_UUID, CPNS_UP_UUID } from './gatt-service.ts';
+import {
+  type ConnectionParameters,
+  forgetPeripheral,
+  guardNoble,
+  type Noble,
+  type NobleBindings,
+  type NoblePeripheral,
+} from './guards/noble.ts';
+import {
+  type HciTransport,
+  openTransport,
+  REASON_USER_ENDED,
+  type TransportOptions,
+} from './hci/transport.ts';
+import { BluetoothUnavailableError } from './hci/unavailable.ts';
+import { loadPrivately } from './load-library.ts';
+import type { Central, ConnectOptions, GattLink, Sighting } from './ports.ts';
+import { SightingCache, toSighting } from './sightings.ts';
+
+export interface CentralOptions extends TransportOptions {
+  /** Range of the connection interval asked for, 7.5 to 4,000 ms. Default 7.5 to 15: throughput before battery. */
+  readonly connectionIntervalMs?: { readonly least: number; readonly most: number } | undefined;
+  /** Supervision timeout, 2,000 to 32,000 ms. Default 2,000; a Pi lost 3 % of its links at noble's 420 (N13). */
+  readonly supervisionTimeoutMs?: number | undefined;
+  /** The scan is restarted when nothing at all was heard for this long. Default 10,000 ms. */
+  readonly scanSilenceMs?: number | undefined;
+  /** The controller vanished; every link has been closed and every later call fails. */
+  readonly onGone?: ((error: Error | undefined) => void) | undefined;
+}
+
+const POWER_ON_DEADLINE_MS = 5000;
+const SCAN_DEADLINE_MS = 2000;
+const CANCEL_DEADLINE_MS = 1000;
+/** How long one attempt may keep the controller while others wait for it. */
+const TURN_MS = 1000;
+const MAX_TRIES = 3;
+const PLAIN_SERVICE_UUID = CPNS_SERVICE_UUID.replaceAll('-', '');
+const ERROR_CONNECTION_LIMIT = 0x09;
+const ERROR_LIMITED_RESOURCES = 0x0d;
+const ERROR_FAILED_TO_ESTABLISH = 0x3e;
+
+/** A private copy of noble, as it comes: without any guard and not yet initialised. */
+export function loadNoble(transport: HciTransport): { noble: Noble; gatt: { exchangeMtu(): void } } {
+  return loadPrivately('@abandonware/noble', transport, (requireFile) => {
+    const Bindings = requireFile('lib/hci-socket/bindings.js') as new (options: object) => NobleBindings;
+    const NobleClass = requireFile('lib/noble.js') as new (bindings: NobleBindings) => Noble;
+    const Gatt = requireFile('lib/hci-socket/gatt.js') as { prototype: { exchangeMtu(): void } };
+    return { noble: new NobleClass(new Bindings({})), gatt: Gatt.prototype };
+  });
+}
+
+/**
+ * Opens a central on the controller that a moniker names.
+ * @throws MonikerError, BluetoothUnavailableError (with `.mend`), RangeError on an option out of range
+ */
+export async function openCentral(moniker: string, options: CentralOptions = {}): Promise<Central> {
+  const parameters = connectionParameters(options);
+  const transport = await openTransport(moniker, options);
+  const { noble, gatt } = loadNoble(transport);
+  const release = guardNoble(noble, gatt, transport);
+  noble.on('warning', () => {}); // without a listener it goes to the console
+  const poweredOn = eventWithin(noble, 'stateChange', POWER_ON_DEADLINE_MS);
+  noble.on('stateChange', () => {}); // this initialises noble
+  if (!(await poweredOn) || (noble as unknown as { _state: string })._state !== 'poweredOn') {
+    release();
+    transport.close();
+    throw new BluetoothUnavailableError(
+      transport.name,
+      'the controller does not power on for Bluetooth LE',
+      'ENOTSUP',
+      'Use an adapter with Bluetooth 4.0 or later, and check `dmesg | grep -i bluetooth`.',
+    );
+  }
+  return new NobleCentral(noble, transport, parameters, options, release);
+}
+
+interface Attempt {
+  readonly address: string;
+  readonly deadlineAt: number;
+  tries: number;
+  settled: boolean;
+  timer: NodeJS.Timeout | undefined;
+  readonly resolve: (link: GattLink) => void;
+  readonly reject: (error: Error) => void;
+}
+
+interface Created {
+  readonly status: number;
+  readonly handle: number;
+}
+
+class NobleCentral implements Central {
+  readonly #noble: Noble;
+  readonly #bindings: NobleBindings;
+  readonly #transport: HciTransport;
+  readonly #parameters: ConnectionParameters;
+  readonly #release: () => void;
+  readonly #links = new Map<number, CentralLink>();
+  readonly #attempts = new Set<Attempt>();
+  /** Attempts whose turn at the controller is to come. */
+  readonly #queue: Attempt[] = [];
+  readonly #sightings: SightingCache;
+  readonly #scanSilenceMs: number;
+  readonly #scanWatch: NodeJS.Timeout;
+  #onSighting: ((sighting: Sighting) => void) | undefined;
+  #scanning = false;
+  #heardAt = 0;
+  #running = false;
+  #creating: Attempt | undefined;
+  #onCreated: ((created: Created) => void) | undefined;
+  #cancelCreation: (() => void) | undefined;
+  #endTurnSoon: (() => void) | undefined;
+  #closed: Error | undefined;
+
+  constructor(
+    noble: Noble,
+    transport: HciTransport,
+    parameters: ConnectionParameters,
+    options: CentralOptions,
+    release: () => void,
+  ) {
+    this.#noble = noble;
+    this.#bindings = noble._bindings;
+    this.#transport = transport;
+    this.#parameters = parameters;
+    this.#release = release;
+    this.#scanSilenceMs = options.scanSilenceMs ?? 10_000;
+    this.#sightings = new SightingCache(
+      (address) => this.#inUse(address),
+      (id) => forgetPeripheral(noble, id),
+    );
+    const hci = this.#bindings._hci;
+    hci.on('leConnComplete', (status: number, handle: number, role: number) =>
+      this.#connected(status, handle, role),
+    );
+    hci.on('disconnComplete', (handle: number, reason: number) => this.#disconnected(handle, reason));
+    hci.on('leAdvertisingReport', () => {
+      this.#heardAt = performance.now();
+    });
+    noble.on('discover', (peripheral: NoblePeripheral) => this.#discovered(peripheral));
+    noble.on('stateChange', (state: string) => {
+      if (state !== 'poweredOn') for (const link of this.#links.values()) this.#drop(link, 0);
+    });
+    transport.on('gone', (error: Error | undefined) => {
+      this.#shut(new CpnsError('link-lost', 'the Bluetooth controller is gone'));
+      options.onGone?.(error);
+    });
+    this.#scanWatch = setInterval(() => this.#watchScan(), Math.max(100, this.#scanSilenceMs / 4)).unref();
+  }
+
+  async startScan(onSighting: (sighting: Sighting) => void): Promise<void> {
+    this.#assertOpen();
+    this.#onSighting = onSighting;
+    if (this.#running) return; // resumes when the connection attempts are through
+    if (!(await this.#resumeScan())) throw new CpnsError('timeout', 'the controller does not start to scan');
+  }
+
+  async stopScan(): Promise<void> {
+    this.#onSighting = undefined;
+    if (this.#closed === undefined && !this.#wantsScan()) await this.#pauseScan();
+  }
+
+  connect(address: string, options: ConnectOptions): Promise<GattLink> {
+    const { deadlineMs } = options;
+    if (!(deadlineMs >= 100 && deadlineMs <= 60_000)) throw new RangeError('deadlineMs is 100 to 60,000');
+    const wanted = address.toLowerCase();
+    if (this.#closed !== undefined) return Promise.reject(this.#closed);
+    if (this.#inUse(wanted))
+      return Promise.reject(new CpnsError('busy', 'this peer is connected or being connected'));
+    return new Promise((resolve, reject) => {
+      const deadlineAt = performance.now() + deadlineMs;
+      const attempt: Attempt = {
+        address: wanted,
+        deadlineAt,
+        tries: 0,
+        settled: false,
+        timer: undefined,
+        resolve,
+        reject,
+      };
+      this.#attempts.add(attempt);
+      attempt.timer = setTimeout(
+        () => this.#fail(attempt, new CpnsError('timeout', 'connecting')),
+        deadlineMs,
+      );
+      if (this.#sightings.idOf(wanted) !== undefined) this.#enqueue(attempt);
+      else void this.#resumeScan(); // #discovered puts it in the queue
+    });
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed !== undefined) return;
+    this.#onSighting = undefined;
+    const shutting = new CpnsError('shutting-down');
+    this.#closed = shutting;
+    for (const attempt of [...this.#attempts]) this.#fail(attempt, shutting);
+    if (this.#scanning) await this.#pauseScan();
+    await Promise.all([...this.#links.values()].map((link) => link.close()));
+    this.#shut(shutting);
+  }
+
+  #shut(error: Error): void {
+    this.#closed ??= error;
+    for (const attempt of [...this.#attempts]) this.#fail(attempt, error);
+    for (const link of [...this.#links.values()]) this.#drop(link, 0);
+    clearInterval(this.#scanWatch);
+    this.#release();
+    this.#transport.close();
+    this.#noble.removeAllListeners('discover');
+  }
+
+  #assertOpen(): void {
+    if (this.#closed !== undefined) throw this.#closed;
+  }
+
+  #inUse(address: string): boolean {
+    for (const link of this.#links.values()) if (link.peerAddress === address) return true;
+    for (const attempt of this.#attempts) if (attempt.address === address) return true;
+    return false;
+  }
+
+  // Scanning
+
+  #wantsScan(): boolean {
+    if (this.#onSighting !== undefined) return true;
+    for (const attempt of this.#attempts)
+      if (this.#sightings.idOf(attempt.address) === undefined) return true;
+    return false;
+  }
+
+  async #resumeScan(): Promise<boolean> {
+    if (this.#scanning || this.#running || this.#closed !== undefined) return true;
+    this.#scanning = true;
+    this.#heardAt = performance.now();
+    const started = eventWithin(this.#noble, 'scanStart', SCAN_DEADLINE_MS);
+    this.#noble.startScanning([PLAIN_SERVICE_UUID], true);
+    return started;
+  }
+
+  async #pauseScan(): Promise<void> {
+    if (!this.#scanning) return;
+    this.#scanning = false;
+    const stopped = eventWithin(this.#noble, 'scanStop', CANCEL_DEADLINE_MS);
+    this.#noble.stopScanning();
+    await stopped;
+  }
+
+  /** GUARD(N15): controllers and other programs stop a scan without a word; silence is the only sign. */
+  #watchScan(): void {
+    if (!this.#scanning || performance.now() - this.#heardAt < this.#scanSilenceMs) return;
+    this.#heardAt = performance.now();
+    this.#noble.startScanning([PLAIN_SERVICE_UUID], true); // disables first
+  }
+
+  #discovered(peripheral: NoblePeripheral): void {
+    if (this.#closed !== undefined) return;
+    const sighting = toSighting(peripheral);
+    const isNew = this.#sightings.idOf(sighting.address) === undefined;
+    this.#sightings.note(sighting.address, peripheral.id);
+    if (isNew) {
+      for (const attempt of this.#attempts) if (attempt.address === sighting.address) this.#enqueue(attempt);
+    }
+    try {
+      this.#onSighting?.(sighting);
+    } catch (error) {
+      queueMicrotask(() => {
+        throw error;
+      });
+    }
+  }
+
+  // Connecting
+
+  #enqueue(attempt: Attempt): void {
+    this.#queue.push(attempt);
+    this.#endTurnSoon?.();
+    if (!this.#running) void this.#runQueue();
+  }
+
+  async #runQueue(): Promise<void> {
+    this.#running = true;
+    try {
+      // N15: many controllers refuse or break a connection that is begun while they scan.
+      await this.#pauseScan();
+      for (let attempt = this.#queue.shift(); attempt !== undefined; attempt = this.#queue.shift()) {
+        if (!attempt.settled) await this.#takeTurn(attempt);
+      }
+    } finally {
+      this.#running = false;
+    }
+    if (this.#wantsScan()) void this.#resumeScan();
+  }
+
+  async #takeTurn(attempt: Attempt): Promise<void> {
+    attempt.tries++;
+    const created = await this.#createConnection(attempt);
+    if (created === undefined) {
+      attempt.tries--; // its turn ended, nothing failed
+      if (!attempt.settled) this.#queue.push(attempt);
+    } else if (created.status === ERROR_FAILED_TO_ESTABLISH && attempt.tries < MAX_TRIES) {
+      if (!attempt.settled) this.#queue.push(attempt);
+    } else if (created.status !== 0) {
+      const full = created.status === ERROR_CONNECTION_LIMIT || created.status === ERROR_LIMITED_RESOURCES;
+      this.#fail(
+        attempt,
+        new CpnsError(full ? 'busy' : 'link-lost', `HCI status 0x${created.status.toString(16)}`),
+      );
+    } else {
+      void this.#openLink(attempt, created.handle);
+    }
+  }
+
+  /**
+   * GUARD(N11), GUARD(N12): one LE Create Connection at a time, cancelled at HCI level when its deadline passes or its
+   * turn is over, and awaited until the controller has nothing pending.
+   * @returns undefined when it was cancelled
+   */
+  async #createConnection(attempt: Attempt): Promise<Created | undefined> {
+    const id = this.#sightings.idOf(attempt.address);
+    if (id === undefined) return { status: ERROR_FAILED_TO_ESTABLISH, handle: 0 };
+    this.#creating = attempt;
+    const startedAt = performance.now();
+    let cancelled = false;
+    let turn: NodeJS.Timeout | undefined;
+    let limit: NodeJS.Timeout | undefined;
+    const created = await new Promise<Created | undefined>((resolve) => {
+      this.#onCreated = resolve;
+      this.#cancelCreation = () => {
+        if (cancelled) return;
+        cancelled = true;
+        this.#bindings._hci.cancelConnect();
+        limit = setTimeout(() => resolve(undefined), CANCEL_DEADLINE_MS);
+      };
+      this.#endTurnSoon = () => {
+        clearTimeout(turn);
+        turn = setTimeout(
+          () => this.#cancelCreation?.(),
+          Math.max(0, startedAt + TURN_MS - performance.now()),
+        );
+      };
+      if (this.#queue.length > 0) this.#endTurnSoon();
+      this.#noble.connect(id, this.#parameters);
+    });
+    clearTimeout(turn);
+    clearTimeout(limit);
+    this.#creating = undefined;
+    this.#onCreated = undefined;
+    this.#cancelCreation = undefined;
+    this.#endTurnSoon = undefined;
+    // Where the controller said nothing, noble would otherwise queue every later connect behind this one.
+    this.#bindings._pendingConnectionUuid = null;
+    if (created?.status === 0 && attempt.settled) {
+      this.#transport.disconnectHandle(created.handle, REASON_USER_ENDED); // it came through while it was cancelled
+      return undefined;
+    }
+    return cancelled && created?.status !== 0 ? undefined : created;
+  }
+
+  #connected(status: number, handle: number, role: number | undefined): void {
+    if (role === 1) return;
+    if (this.#onCreated !== undefined) this.#onCreated({ status, handle });
+    else if (status === 0) this.#transport.disconnectHandle(handle, REASON_USER_ENDED);
+  }
+
+  async #openLink(attempt: Attempt, handle: number): Promise<void> {
+    const stream = this.#bindings._aclStreams[handle];
+    if (stream === undefined) return this.#fail(attempt, new CpnsError('link-lost'));
+    const link = new CentralLink(this.#bindings._hci, stream, handle, attempt.address);
+    this.#links.set(handle, link);
+    try {
+      const uuids = { service: CPNS_SERVICE_UUID, up: CPNS_UP_UUID, down: CPNS_DOWN_UUID };
+      link.opened(await openService(link.att, uuids));
+      if (attempt.settled) throw new CpnsError('timeout');
+      this.#settle(attempt);
+      attempt.resolve(link);
+    } catch (error) {
+      const reason = link.endedWith;
+      await link.close();
+      // 0x3e after a success is how a controller reports that the peer never answered: worth another try at once.
+      if (reason === ERROR_FAILED_TO_ESTABLISH && attempt.tries < MAX_TRIES && !attempt.settled)
+        this.#enqueue(attempt);
+      else this.#fail(attempt, error instanceof Error ? error : new CpnsError('internal'));
+    }
+  }
+
+  /** GUARD(N14): what waits for a peer that is gone is told so. */
+  #disconnected(handle: number, reason: number): void {
+    const link = this.#links.get(handle);
+    if (link !== undefined) this.#drop(link, reason);
+  }
+
+  #drop(link: CentralLink, reason: number): void {
+    this.#links.delete(link.handle);
+    link.end(reason);
+    link.att.end(new CpnsError('link-lost', `HCI reason 0x${reason.toString(16)}`));
+  }
+
+  #settle(attempt: Attempt): void {
+    attempt.settled = true;
+    clearTimeout(attempt.timer);
+    this.#attempts.delete(attempt);
+  }
+
+  #fail(attempt: Attempt, error: Error): void {
+    if (attempt.settled) return;
+    this.#settle(attempt);
+    if (this.#creating === attempt) this.#cancelCreation?.();
+    for (const link of this.#links.values()) {
+      if (link.peerAddress === attempt.address) link.att.end(error); // its #openLink closes it
+    }
+    attempt.reject(error);
+  }
+}
+
+function connectionParameters(options: CentralOptions): ConnectionParameters {
+  const { least, most } = options.connectionIntervalMs ?? { least: 7.5, most: 15 };
+  if (!(least >= 7.5 && most >= least && most <= 4000))
+    throw new RangeError('connectionIntervalMs is 7.5 to 4,000');
+  const timeoutMs = options.supervisionTimeoutMs ?? 2000;
+  if (!(timeoutMs >= 2000 && timeoutMs <= 32_000))
+    throw new RangeError('supervisionTimeoutMs is 2,000 to 32,000');
+  return {
+    minInterval: Math.round(least / 1.25),
+    maxInterval: Math.round(most / 1.25),
+    latency: 0,
+    timeout: Math.round(timeoutMs / 10), // GUARD(N13)
+  };
+}

@@ -1,0 +1,125 @@
+/**
+ * The kernel's adapters through @abandonware/bluetooth-hci-socket. The only file that loads that package, and only
+ * when an adapter is opened, so that everything else works where it is not built or the kernel has no Bluetooth.
+ * A vanished adapter is silent (ble-notes): the pipe watches /sys/class/bluetooth.
+ */
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import type { Moniker } from './moniker.ts';
+import { formatMoniker } from './moniker.ts';
+import type { HciPipe } from './pipe.ts';
+import { adapterUnavailable } from './unavailable.ts';
+
+/** The name noble and bleno require; load-library.ts answers it with a transport. */
+export const HCI_SOCKET_PACKAGE = '@abandonware/bluetooth-hci-socket';
+
+/** The part of the package's socket that is used here. */
+export interface NativeHciSocket {
+  bindRaw(index: number): number;
+  bindUser(index: number): number;
+  bindControl(): number;
+  isDevUp(): boolean;
+  setFilter(filter: Buffer): void;
+  start(): void;
+  stop(): void;
+  write(packet: Buffer): void;
+  on(event: 'data', listener: (packet: Buffer) => void): unknown;
+  on(event: 'error', listener: (error: Error) => void): unknown;
+  removeAllListeners(): unknown;
+}
+
+const WATCH_INTERVAL_MS = 1000;
+
+/** A fresh socket of the package. @throws whatever loading or constructing it throws */
+export function newNativeSocket(): NativeHciSocket {
+  const require = createRequire(import.meta.url);
+  const Socket = require(HCI_SOCKET_PACKAGE) as new () => NativeHciSocket;
+  return new Socket();
+}
+
+/**
+ * Opens an adapter of the kernel.
+ * @throws BluetoothUnavailableError with the command that mends it
+ */
+export function openNativePipe(moniker: Extract<Moniker, { kind: 'hci' }>): HciPipe {
+  let socket: NativeHciSocket | undefined;
+  try {
+    socket = newNativeSocket();
+    if (moniker.channel === 'user') socket.bindUser(moniker.index);
+    else socket.bindRaw(moniker.index);
+    if (moniker.channel === 'raw' && !socket.isDevUp()) {
+      throw Object.assign(new Error('network is down'), { code: 'ENETDOWN' });
+    }
+    return new NativePipe(socket, moniker);
+  } catch (cause) {
+    try {
+      socket?.stop();
+    } catch {
+      // It was never started; the error worth telling is the first one.
+    }
+    throw adapterUnavailable(formatMoniker(moniker), cause);
+  }
+}
+
+class NativePipe implements HciPipe {
+  readonly exclusive: boolean;
+  onPacket: (packet: Buffer) => void = () => {};
+  onEnd: (error: Error | undefined) => void = () => {};
+  readonly #socket: NativeHciSocket;
+  readonly #watch: NodeJS.Timeout;
+  #ended = false;
+
+  constructor(socket: NativeHciSocket, moniker: Extract<Moniker, { kind: 'hci' }>) {
+    this.#socket = socket;
+    this.exclusive = moniker.channel === 'user';
+    socket.on('data', (packet) => this.onPacket(packet));
+    socket.on('error', (error) => {
+      if (!existsSync(devicePath)) this.#end(error);
+    });
+    socket.start();
+    const devicePath = `/sys/class/bluetooth/hci${moniker.index}`;
+    this.#watch = setInterval(() => {
+      if (!existsSync(devicePath)) this.#end(new Error(`${devicePath} vanished`));
+    }, WATCH_INTERVAL_MS).unref();
+  }
+
+  send(packet: Buffer): void {
+    if (this.#ended) return;
+    try {
+      this.#socket.write(packet);
+    } catch (error) {
+      this.#end(error instanceof Error ? error : new Error(String(error)));
+    }
+  }
+
+  close(): void {
+    this.#ended = true;
+    this.#release();
+  }
+
+  isUp(): boolean {
+    if (this.#ended) return false;
+    return this.exclusive || this.#socket.isDevUp();
+  }
+
+  setFilter(filter: Buffer): void {
+    if (!this.exclusive && !this.#ended) this.#socket.setFilter(filter);
+  }
+
+  #end(error: Error): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#release();
+    this.onEnd(error);
+  }
+
+  #release(): void {
+    clearInterval(this.#watch);
+    this.#socket.removeAllListeners();
+    try {
+      this.#socket.stop();
+    } catch {
+      // Already down with its adapter.
+    }
+  }
+}
