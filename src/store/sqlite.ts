@@ -1,0 +1,93 @@
+/**
+ * Opening an SQLite file the one way this project does, and the only import of better-sqlite3.
+ * Owns durability (WAL, synchronous=FULL: a committed transaction survives kill -9 and loss of power), the file's mode
+ * 0600, the integrity check and versioned migrations. Must not know any table: each store brings its own migrations.
+ * Source: docs/protocol.md §12, design §6.
+ */
+import { chmodSync, closeSync, openSync } from 'node:fs';
+import SqliteDatabase from 'better-sqlite3';
+import { CpnsError } from '../base/errors.ts';
+
+export type Database = SqliteDatabase.Database;
+export type Statement<Parameters extends unknown[], Row> = SqliteDatabase.Statement<Parameters, Row>;
+
+export interface DatabaseOptions {
+  /** Milliseconds to wait for another process's write before giving up; default 5,000. */
+  readonly busyTimeoutMs?: number;
+  /** Skips the check of the whole file, for a command that only looks; default false. */
+  readonly skipIntegrityCheck?: boolean;
+}
+
+const PRIVATE = 0o600;
+
+/**
+ * Opens or creates a database of mode 0600 and brings it to the newest version of `migrations`.
+ * `migrations[n]` is SQL that leads from version n to n + 1; each runs once, in a transaction of its own with the change
+ * of `user_version`, so a crash leaves a version or the next and nothing between.
+ * @param path a file, or `:memory:` in tests
+ * @throws CpnsError cannot-persist when it can't be opened, is damaged, or was written by a newer version
+ */
+export function openDatabase(
+  path: string,
+  migrations: readonly string[],
+  { busyTimeoutMs = 5_000, skipIntegrityCheck = false }: DatabaseOptions = {},
+): Database {
+  let database: Database | undefined;
+  try {
+    if (path !== ':memory:') createPrivately(path);
+    database = new SqliteDatabase(path, { timeout: busyTimeoutMs });
+    database.pragma('journal_mode = WAL');
+    database.pragma('synchronous = FULL');
+    database.pragma('foreign_keys = ON');
+    database.pragma('trusted_schema = OFF');
+    if (!skipIntegrityCheck) check(database);
+    migrate(database, migrations);
+    return database;
+  } catch (cause) {
+    database?.close();
+    if (cause instanceof CpnsError) throw cause;
+    const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'database';
+    throw new CpnsError('cannot-persist', code, { cause });
+  }
+}
+
+/** SQLite gives its -wal and -shm files the mode of the database, so the file must be private before they exist. */
+function createPrivately(path: string): void {
+  closeSync(openSync(path, 'a', PRIVATE));
+  chmodSync(path, PRIVATE);
+}
+
+function check(database: Database): void {
+  const found = database.pragma('quick_check(1)', { simple: true });
+  if (found !== 'ok') throw new CpnsError('cannot-persist', 'the database is damaged');
+}
+
+function migrate(database: Database, migrations: readonly string[]): void {
+  const bring = database.transaction(() => {
+    const version = versionOf(database);
+    if (version > migrations.length) {
+      throw new CpnsError('cannot-persist', `the database has version ${version}, newer than this program`);
+    }
+    const next = migrations[version];
+    if (next === undefined) return false;
+    database.exec(next);
+    database.pragma(`user_version = ${version + 1}`);
+    return true;
+  });
+  // Under the write lock: two processes that start together do not both run one migration.
+  while (bring.immediate());
+}
+
+function versionOf(database: Database): number {
+  const version = database.pragma('user_version', { simple: true });
+  if (typeof version !== 'number') throw new CpnsError('cannot-persist', 'the database states no version');
+  return version;
+}
+
+/** Whether an error means that a unique value or a primary key is taken already. */
+export function isUniqueViolation(error: unknown): boolean {
+  return (
+    error instanceof SqliteDatabase.SqliteError &&
+    (error.code === 'SQLITE_CONSTRAINT_UNIQUE' || error.code === 'SQLITE_CONSTRAINT_PRIMARYKEY')
+  );
+}
