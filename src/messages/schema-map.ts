@@ -81,7 +81,7 @@ export interface MapOptions<V> {
 /** A map with exactly these fields; unknown keys are refused. */
 export function map<F extends Fields>(fields: F, options: MapOptions<MapValue<F>> = {}): MapSchema<F> {
   const entries = Object.entries(fields);
-  const names = entries.map(([name]) => name);
+  const names = entries.filter(([, { presence }]) => presence !== 'constant').map(([name]) => name);
   const keys = new Set(entries.map(([, { key }]) => key));
   if (keys.size !== entries.length) throw new TypeError('two fields with one key');
   const sum = (of: (schema: Schema<unknown>) => number) =>

@@ -6,7 +6,7 @@
  * failed.
  */
 import { STATUSES, type Status, statusCode, statusOf } from '../base/statuses.ts';
-import { misuse, refuse, type Schema } from './schema.ts';
+import { headBytes, misuse, refuse, type Schema } from './schema.ts';
 
 export type Success = 'ok';
 export type Failure = Exclude<Status, Success>;
@@ -47,7 +47,7 @@ function ranged<S extends Status>(ranges: NonNullable<StatusBounds['ranges']>, l
   const numbers = (dash: string) =>
     ranges.map(([first, last]) => (first === last ? `${first}` : `${first}${dash}${last}`));
   return {
-    maxBytes: 2,
+    maxBytes: Math.max(...ranges.map(([, last]) => headBytes(last))),
     maxItems: 1,
     depth: 0,
     lossy: lenient,
