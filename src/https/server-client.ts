@@ -19,12 +19,7 @@ import {
   GatewayEnrolment,
 } from '../messages/enrolment.ts';
 import type { Message } from '../messages/message.ts';
-import {
-  AuthenticationRelay,
-  PnRegistrationChallenge,
-  PnRegistrationRequest,
-  TransactionState,
-} from '../messages/registration.ts';
+import { AuthenticationRelay, PnRegistrationChallenge, TransactionState } from '../messages/registration.ts';
 import { FreshnessAnswer, FreshnessRequest } from '../messages/resumption.ts';
 import {
   type Answer,
@@ -43,12 +38,8 @@ export type { CallOptions, ServerAddress, TlsIdentity } from './server-client-tr
  * ServerProblem with the server's status. Each takes a signal and a deadline in milliseconds (default 10 s).
  */
 export interface ServerClient {
-  /** Step 3; the answer is step 4. A repeat with the same content returns the same challenge. */
-  registerPn(
-    txn: TransactionId,
-    request: PnRegistrationRequest,
-    options?: CallOptions,
-  ): Promise<PnRegistrationChallenge>;
+  /** Step 3, an encoded PnRegistrationRequest; the answer is step 4. The same bytes again get the same challenge. */
+  registerPn(txn: TransactionId, request: Bytes, options?: CallOptions): Promise<PnRegistrationChallenge>;
   /** Step 7: step 6 as received, at most 256 bytes. */
   respond(txn: TransactionId, response: Bytes, options?: CallOptions): Promise<TransactionState>;
   transaction(txn: TransactionId, options?: CallOptions): Promise<TransactionState>;
@@ -84,13 +75,7 @@ export function openServerClient(address: ServerAddress): ServerClient {
 
   return {
     registerPn: (txn, request, options) =>
-      call(
-        'PUT',
-        `registrations/${toHex(txn)}`,
-        PnRegistrationRequest.encode(request),
-        PnRegistrationChallenge,
-        options,
-      ),
+      call('PUT', `registrations/${toHex(txn)}`, request, PnRegistrationChallenge, options),
     respond: (txn, response, options) =>
       call(
         'PUT',

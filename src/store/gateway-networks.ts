@@ -32,7 +32,7 @@ export interface NewJoin {
   /** 32 bytes. */
   readonly th3: Bytes;
   readonly pnId: PnId;
-  readonly pne: Thumbprint;
+  readonly thumbprint: Thumbprint;
   /** Body of step 3, to repeat it after a restart. */
   readonly registration: Bytes;
   /** Step 6 as received, to send and repeat as step 7. */
@@ -185,7 +185,7 @@ export class NetworkStore {
           join.txn,
           join.th3,
           join.pnId,
-          join.pne,
+          join.thumbprint,
           join.registration,
           join.response,
           join.rms,
@@ -246,7 +246,7 @@ export class NetworkStore {
         .prepare(
           "DELETE FROM initiated_join WHERE state = 'refused' AND pn_id = ? AND pne = ? AND created_at <= ?",
         )
-        .run(join.pnId, join.pne, join.createdAt);
+        .run(join.pnId, join.thumbprint, join.createdAt);
     });
   }
 
@@ -360,7 +360,7 @@ function initiatedJoin(row: JoinRow): InitiatedJoin {
     txn: TransactionId(blob(row.txn)),
     th3: blob(row.th3),
     pnId: PnId(blob(row.pn_id)),
-    pne: Thumbprint(blob(row.pne)),
+    thumbprint: Thumbprint(blob(row.pne)),
     registration: blob(row.registration),
     response: blob(row.response),
     rms: blob(row.rms),
