@@ -59,7 +59,7 @@ export function fromHex(text: string): Bytes {
 }
 
 const encoder = new TextEncoder();
-const decoder = new TextDecoder('utf-8', { fatal: true });
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /** UTF-8 of a string. */
 export function utf8(text: string): Bytes {

@@ -6,4 +6,3 @@ export const UNAUTHENTICATED_LIMIT = 2_048;
 /** Until the PNE is a live member on this link. */
 export const AUTHENTICATED_LIMIT = 8_192;
 export const LIVE_LIMIT = 65_535;
-

@@ -39,7 +39,8 @@ export interface MachineDefinition<
   /** Milliseconds after entering (or re-entering) a state at which the input `timeout` is due. */
   readonly deadlines: { readonly [S in State]?: number };
   readonly table: TransitionTable<State, Input['kind'], Action>;
-  readonly actions: { readonly [A in Action]: (
+  readonly actions: {
+    readonly [A in Action]: (
       data: Data,
       input: Input,
       state: State,
@@ -98,7 +99,9 @@ export class Machine<
       ? this.definition.actions[cell.do](this.data, input, this.#state, nowMs)
       : this.definition.unexpected(this.data, input, this.#state, nowMs);
     if (cell && !cell.to.includes(step.to)) {
-      throw new Error(`${this.definition.name}: ${this.#state} × ${kind} led to ${step.to}, not in its table`);
+      throw new Error(
+        `${this.definition.name}: ${this.#state} × ${kind} led to ${step.to}, not in its table`,
+      );
     }
     this.#state = step.to;
     this.#arm(nowMs);

@@ -22,7 +22,7 @@ import {
 import { verifyInventory } from '../network/inventory.ts';
 import { assembleSign1, parseSign1 } from '../security/cose.ts';
 import { verifyCredential } from '../security/credential.ts';
-import { prk2, resumptionSecret, th2, th3 } from '../security/key-schedule.ts';
+import { derivePrk2, deriveRms, transcript2, transcript3 } from '../security/key-schedule.ts';
 import type { Primitives } from '../security/primitives.ts';
 import { type ServerKeys, verifyServerKeys } from '../security/server-keys.ts';
 import { openSigned, toBeSigned } from '../security/signed-message.ts';
@@ -30,6 +30,7 @@ import { AUTHENTICATED_LIMIT, LIVE_LIMIT } from './limits.ts';
 import type { MachineDefinition, Step } from './machine.ts';
 import { PNE_DEADLINES, PNE_TABLE, type PneAction, type PneState } from './pne-table.ts';
 import { verifyChallenge, verifyFreshness, verifyOutcome } from './server-words.ts';
+import { type CloseOutput, checked, closeWith, endStatus, known } from './session.ts';
 
 const MAX_MEMBERSHIPS = 8;
 const MAX_PENDING = 4;
@@ -139,7 +140,7 @@ export type PneOutput =
   | { readonly kind: 'joined' | 'resumed' | 'updated'; readonly join: KnownJoin }
   | { readonly kind: 'refused'; readonly join: KnownJoin; readonly status: Status }
   | { readonly kind: 'data'; readonly body: Bytes }
-  | { readonly kind: 'close'; readonly status: Status; readonly abort: boolean };
+  | CloseOutput;
 
 export type PneMessage = 'PnSetupResponse' | 'AuthenticationResponse' | 'Ack' | 'Resumed';
 
@@ -147,23 +148,6 @@ type PneStep = Step<PneState, PneOutput>;
 type On<K extends PneInput['kind']> = Extract<PneInput, { readonly kind: K }>;
 
 const goTo = (to: PneState, ...outputs: PneOutput[]): PneStep => ({ to, outputs });
-const closeWith = (status: Status, abort = true): PneStep => goTo('closed', { kind: 'close', status, abort });
-const closedPeacefully = (): PneStep => closeWith('ok', false);
-
-/** Runs checks that throw; a refusal closes the link with the check's own status. */
-function checked(step: () => PneStep): PneStep {
-  try {
-    return step();
-  } catch (error) {
-    return closeWith(statusOfError(error));
-  }
-}
-
-/** The value an earlier state has left; its absence is a defect of ours, not of the peer. */
-function known<T>(value: T | undefined): T {
-  if (value === undefined) throw new Error('pne: a value of an earlier step is missing');
-  return value;
-}
 
 /** The server's time now, never ahead of the truth by more than the clock's drift. */
 export function serverTimeAt(floor: Floor, nowMs: MonotonicMs): ServerSeconds {
@@ -251,7 +235,7 @@ function answerSetup(session: PneSession, input: On<'decided'>): PneStep {
     homeAddress: known(identity.homeAddress),
     thumbprint: identity.thumbprint,
   });
-  session.th2 = th2(session.primitives, known(session.th1), known(session.m1), body);
+  session.th2 = transcript2(session.primitives, known(session.th1), known(session.m1), body);
   return goTo(
     'awaiting-challenge',
     { kind: 'send', message: 'PnSetupResponse', body: padPnSetupResponse(body) },
@@ -279,15 +263,15 @@ function takeChallenge(session: PneSession, input: PneMessageInput, nowMs: Monot
     if (known(session.credentialExpiresAt) < serverTimeAt(floor, nowMs)) {
       throw new CpnsError('credential-expired');
     }
-    const transcript = th3(primitives, known(session.th2), challenge.payload);
-    session.prk2 = prk2(primitives, transcript, known(session.prk1));
+    const transcript = transcript3(primitives, known(session.th2), challenge.payload);
+    session.prk2 = derivePrk2(primitives, transcript, known(session.prk1));
     const question = known(session.question);
     session.join = {
       state: 'pending',
       pnId: question.pnId,
       gatewayId: question.gatewayId,
       th3: transcript,
-      rms: resumptionSecret(primitives, session.prk2),
+      rms: deriveRms(primitives, session.prk2),
       capability: identity.capability,
       version: 0,
     };
@@ -387,22 +371,10 @@ function takeFreshness(
   nowMs: MonotonicMs,
 ): PneStep {
   return checked(() => {
-    const statement = verifyFreshness(
-      session.primitives,
-      session.serverKeys,
-      known(session.th1),
-      input.body,
-    );
+    const statement = verifyFreshness(session.primitives, session.serverKeys, known(session.th1), input.body);
     if (statement.status !== 'ok') return closeWith(statement.status);
     return goTo(state, { kind: 'persistFloor', floor: raiseFloor(session, statement.serverTime, nowMs) });
   });
-}
-
-/** What to call the end of a link: the peer's word, ours, or silence. */
-function endStatus(input: PneInput): Status {
-  if (input.kind === 'timeout') return 'timeout';
-  if (input.kind === 'stop') return 'shutting-down';
-  return input.kind === 'failed' || input.kind === 'linkClosed' ? input.status : 'ok';
 }
 
 export const PNE_MACHINE: MachineDefinition<PneSession, PneState, PneInput, PneOutput, PneAction> = {
@@ -417,17 +389,20 @@ export const PNE_MACHINE: MachineDefinition<PneSession, PneState, PneInput, PneO
       verifySetupRequest(session, input as PneMessageInput, nowMs),
     answerSetup: (session, input) => answerSetup(session, input as On<'decided'>),
     replaceServerKeys: (session, input) => replaceServerKeys(session, input as PneMessageInput),
-    verifyChallenge: (session, input, _state, nowMs) => takeChallenge(session, input as PneMessageInput, nowMs),
+    verifyChallenge: (session, input, _state, nowMs) =>
+      takeChallenge(session, input as PneMessageInput, nowMs),
     respond: (session, input) => respond(session, input as On<'signed'>),
     forgetPending,
     takeNotify: (session, input) => takeNotify(session, input as PneMessageInput),
     resume: (session, input) => resume(session, input as PneMessageInput),
     takeUpdate: (session, input) => takeUpdate(session, input as PneMessageInput),
-    takeFreshness: (session, input, state, nowMs) => takeFreshness(session, input as PneMessageInput, state, nowMs),
+    takeFreshness: (session, input, state, nowMs) =>
+      takeFreshness(session, input as PneMessageInput, state, nowMs),
     keepWaiting: (_session, _input, state) => goTo(state),
-    takeData: (_session, input, state) => goTo(state, { kind: 'data', body: (input as PneMessageInput).body }),
+    takeData: (_session, input, state) =>
+      goTo(state, { kind: 'data', body: (input as PneMessageInput).body }),
     closeWithAbort: (_session, input) => closeWith(endStatus(input)),
-    closeQuietly: closedPeacefully,
+    closeQuietly: (_session, input) => closeWith(endStatus(input), false),
     ignore: (_session, _input, state) => goTo(state),
   },
   unexpected: () => closeWith('unexpected-message'),

@@ -15,7 +15,7 @@ import type { Machine } from '../establishment/machine.ts';
 export type Effects<Input, Output extends { readonly kind: string }> = {
   readonly [K in Output['kind']]: (
     output: Extract<Output, { readonly kind: K }>,
-  ) => Input | undefined | void | Promise<Input | undefined | void>;
+  ) => Input | undefined | Promise<Input | undefined> | Promise<void> | void;
 };
 
 /** Inputs that every machine must have a word for, because they come from the driver itself. */

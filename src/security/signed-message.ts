@@ -41,7 +41,8 @@ export function openSigned<T>(
   const parsed = parseSign1(sign1);
   const value = message.decode(parsed.payload);
   for (const key of keysFor(parsed.kid)) {
-    if (verifySign1(primitives, key, contextOf(message), th, parsed)) return { payload: parsed.payload, value };
+    if (verifySign1(primitives, key, contextOf(message), th, parsed))
+      return { payload: parsed.payload, value };
   }
   throw new CpnsError(status, message.name);
 }

@@ -1,0 +1,226 @@
+/**
+ * The home gateway's side of a PNE's enrolment (docs/protocol.md §7.2): offer, claim, the server's receipt, acknowledgement.
+ * Pure. Both sides prove the code by the records of the link opening at all; the server's commit is the commit point.
+ */
+import { type Bytes, equal } from '../base/bytes.ts';
+import { CpnsError } from '../base/errors.ts';
+import type { Status } from '../base/statuses.ts';
+import type { MachineDefinition, Step, TransitionTable } from '../establishment/machine.ts';
+import { type CloseOutput, checked, closeWith, endStatus, known } from '../establishment/session.ts';
+import type { CoseKey } from '../messages/common.ts';
+import { EnrolAck, EnrolClaimPayload, EnrolmentRequest, EnrolOfferPayload } from '../messages/enrolment.ts';
+import { assembleSign1, parseSign1 } from '../security/cose.ts';
+import { publicKeyOf, thumbprintOf } from '../security/cose-key.ts';
+import { deriveHomeRms } from '../security/key-schedule.ts';
+import type { Primitives, PublicKey } from '../security/primitives.ts';
+import { openSigned, toBeSigned } from '../security/signed-message.ts';
+import { claimTranscript } from './transcript.ts';
+
+export type GatewayEnrolState =
+  | 'opening'
+  | 'signing-offer'
+  | 'awaiting-claim' // E2
+  | 'awaiting-receipt' // the server's E3
+  | 'awaiting-ack' // E4
+  | 'done'
+  | 'closed';
+
+type Kind =
+  | 'opened'
+  | 'signed'
+  | 'EnrolClaim'
+  | 'receipt'
+  | 'refused'
+  | 'EnrolAck'
+  | 'Abort'
+  | 'failed'
+  | 'timeout'
+  | 'linkClosed'
+  | 'stop';
+type Action =
+  | 'signOffer'
+  | 'sendOffer'
+  | 'takeClaim'
+  | 'relayReceipt'
+  | 'finish'
+  | 'closeWithAbort'
+  | 'closeQuietly';
+
+const ENDS = {
+  Abort: { do: 'closeQuietly', to: ['closed'] },
+  failed: { do: 'closeWithAbort', to: ['closed'] },
+  timeout: { do: 'closeWithAbort', to: ['closed'] },
+  linkClosed: { do: 'closeQuietly', to: ['closed'] },
+  stop: { do: 'closeWithAbort', to: ['closed'] },
+} as const;
+
+export const GATEWAY_ENROL_TABLE: TransitionTable<GatewayEnrolState, Kind, Action> = {
+  opening: { ...ENDS, opened: { do: 'signOffer', to: ['signing-offer'] } },
+  'signing-offer': { ...ENDS, signed: { do: 'sendOffer', to: ['awaiting-claim'] } },
+  'awaiting-claim': { ...ENDS, EnrolClaim: { do: 'takeClaim', to: ['awaiting-receipt', 'closed'] } },
+  'awaiting-receipt': {
+    ...ENDS,
+    receipt: { do: 'relayReceipt', to: ['awaiting-ack'] },
+    refused: { do: 'closeWithAbort', to: ['closed'] },
+  },
+  'awaiting-ack': { ...ENDS, EnrolAck: { do: 'finish', to: ['done', 'closed'] } },
+  done: {},
+  closed: {},
+};
+
+/** What the offer says, apart from the key that signs it. */
+export interface Offer {
+  readonly gatewayKey: CoseKey;
+  readonly rootKey: CoseKey;
+  readonly serverKeys: readonly CoseKey[];
+  readonly homeAddress: string;
+  readonly userLabel: string;
+  readonly credential: Bytes;
+  /** From the server, for this enrolment only. */
+  readonly nonce: Bytes;
+}
+
+/** A PNE that proved the code and whose claim the server has on record. */
+export interface EnrolledPne {
+  readonly key: PublicKey;
+  readonly thumbprint: Bytes;
+  readonly pneId: string | undefined;
+  readonly capability: Bytes | undefined;
+  readonly epoch: number;
+  /** Home resumption secret, 32 bytes. */
+  readonly rms: Bytes;
+}
+
+export interface GatewayEnrolSession {
+  readonly primitives: Primitives;
+  readonly offer: Offer;
+  /** T of the code: first 16 bytes of the thumbprint that the claim must have. */
+  readonly expectedThumbprint: Bytes;
+  opening?: { readonly th1: Bytes; readonly prk1: Bytes; readonly openG: Bytes; readonly openP: Bytes };
+  e1?: Bytes;
+  pne?: EnrolledPne;
+}
+
+export type GatewayEnrolInput =
+  | {
+      readonly kind: 'opened';
+      readonly th1: Bytes;
+      readonly prk1: Bytes;
+      readonly openG: Bytes;
+      readonly openP: Bytes;
+    }
+  | { readonly kind: 'signed'; readonly signature: Bytes }
+  | { readonly kind: 'EnrolClaim' | 'EnrolAck' | 'Abort'; readonly body: Bytes }
+  | { readonly kind: 'receipt'; readonly receipt: Bytes }
+  | { readonly kind: 'refused' | 'failed' | 'linkClosed'; readonly status: Status }
+  | { readonly kind: 'timeout' | 'stop' };
+
+export type GatewayEnrolOutput =
+  | CloseOutput
+  | { readonly kind: 'sign'; readonly message: Bytes }
+  | { readonly kind: 'send'; readonly message: 'EnrolOffer' | 'EnrolReceipt'; readonly body: Bytes }
+  /** Posts both OPENs, E1 and E2 under the offer's nonce; answered by `receipt` or `refused`. */
+  | { readonly kind: 'claim'; readonly nonce: Bytes; readonly request: Bytes }
+  | { readonly kind: 'persistEnrolled'; readonly pne: EnrolledPne }
+  | { readonly kind: 'persistAcknowledged'; readonly pne: EnrolledPne; readonly nonce: Bytes }
+  | { readonly kind: 'enrolled'; readonly pne: EnrolledPne };
+
+type EnrolStep = Step<GatewayEnrolState, GatewayEnrolOutput>;
+type On<K> = Extract<GatewayEnrolInput, { readonly kind: K }>;
+type BodyInput = { readonly body: Bytes };
+
+const goTo = (to: GatewayEnrolState, ...outputs: GatewayEnrolOutput[]): EnrolStep => ({ to, outputs });
+
+function signOffer(session: GatewayEnrolSession, input: On<'opened'>): EnrolStep {
+  session.opening = input;
+  const payload = EnrolOfferPayload.encode(session.offer);
+  return goTo('signing-offer', { kind: 'sign', message: toBeSigned(EnrolOfferPayload, input.th1, payload) });
+}
+
+/** E1. */
+function sendOffer(session: GatewayEnrolSession, input: On<'signed'>): EnrolStep {
+  const e1 = assembleSign1(EnrolOfferPayload.encode(session.offer), input.signature);
+  session.e1 = e1;
+  return goTo('awaiting-claim', { kind: 'send', message: 'EnrolOffer', body: e1 });
+}
+
+/** E2: that it opened proves the code; its key must be the one the code was printed for. */
+function takeClaim(session: GatewayEnrolSession, { body }: BodyInput): EnrolStep {
+  return checked(() => {
+    const { primitives, offer } = session;
+    const { th1, prk1, openG, openP } = known(session.opening);
+    const e1 = known(session.e1);
+    const claimed = EnrolClaimPayload.decode(parseSign1(body).payload);
+    const key = publicKeyOf(primitives, claimed.key);
+    const thumbprint = thumbprintOf(primitives, key);
+    if (!equal(thumbprint.slice(0, session.expectedThumbprint.length), session.expectedThumbprint)) {
+      throw new CpnsError('enrolment-code-wrong');
+    }
+    const transcript = claimTranscript(primitives, th1, e1);
+    openSigned(primitives, EnrolClaimPayload, () => [key], transcript, body, 'response-invalid');
+    session.pne = {
+      key,
+      thumbprint,
+      pneId: claimed.pneId,
+      capability: claimed.capability,
+      epoch: claimed.epoch,
+      rms: deriveHomeRms(primitives, prk1),
+    };
+    const request = EnrolmentRequest.encode({ openG, openP, offer: e1, claim: body });
+    return goTo('awaiting-receipt', { kind: 'claim', nonce: offer.nonce, request });
+  });
+}
+
+/** E3: the server has committed; the PNE is on record here before it hears so. */
+function relayReceipt(session: GatewayEnrolSession, input: On<'receipt'>): EnrolStep {
+  return goTo(
+    'awaiting-ack',
+    { kind: 'persistEnrolled', pne: known(session.pne) },
+    { kind: 'send', message: 'EnrolReceipt', body: input.receipt },
+  );
+}
+
+/** E4. */
+function finish(session: GatewayEnrolSession, { body }: BodyInput): EnrolStep {
+  return checked(() => {
+    const pne = known(session.pne);
+    const { status } = EnrolAck.decode(body);
+    if (status !== 'ok') return closeWith(status, false);
+    return goTo(
+      'done',
+      { kind: 'persistAcknowledged', pne, nonce: session.offer.nonce },
+      { kind: 'enrolled', pne },
+      { kind: 'close', status: 'ok', abort: false },
+    );
+  });
+}
+
+export const GATEWAY_ENROL_MACHINE: MachineDefinition<
+  GatewayEnrolSession,
+  GatewayEnrolState,
+  GatewayEnrolInput,
+  GatewayEnrolOutput,
+  Action
+> = {
+  name: 'enrolling gateway',
+  initial: 'opening',
+  final: ['done', 'closed'],
+  deadlines: {
+    opening: 2_000,
+    'signing-offer': 5_000,
+    'awaiting-claim': 10_000,
+    'awaiting-receipt': 15_000,
+    'awaiting-ack': 10_000,
+  },
+  table: GATEWAY_ENROL_TABLE,
+  actions: {
+    signOffer: (session, input) => signOffer(session, input as On<'opened'>),
+    sendOffer: (session, input) => sendOffer(session, input as On<'signed'>),
+    takeClaim: (session, input) => takeClaim(session, input as BodyInput),
+    relayReceipt: (session, input) => relayReceipt(session, input as On<'receipt'>),
+    finish: (session, input) => finish(session, input as BodyInput),
+    closeWithAbort: (_session, input) => closeWith(endStatus(input)),
+    closeQuietly: (_session, input) => closeWith(endStatus(input), false),
+  },
+  unexpected: () => closeWith('unexpected-message'),
+};

@@ -1,0 +1,398 @@
+/**
+ * The initiating gateway: what it says and relays on one link, from OPEN to a live member (docs/protocol.md §6, §8, §12).
+ * Pure. It believes neither side: the challenge must be the server's for this very transcript, and what it relays it
+ * relays untouched. The registration's end (step 11) is checked and stored by the node; it comes in as `settled`.
+ */
+import type { Bytes } from '../base/bytes.ts';
+import { CpnsError } from '../base/errors.ts';
+import {
+  type GatewayId,
+  JOIN_ID_BYTES,
+  JoinId,
+  type PnId,
+  type Thumbprint,
+  TRANSACTION_ID_BYTES,
+  TransactionId,
+} from '../base/ids.ts';
+import type { Status } from '../base/statuses.ts';
+import { type GatewayInfo, PnRegistrationRequest } from '../messages/registration.ts';
+import { Resume, Resumed } from '../messages/resumption.ts';
+import {
+  Ack,
+  PnInventoryUpdate,
+  PnSetupNotify,
+  PnSetupRequestPayload,
+  PnSetupResponse,
+  unpadPnSetupResponse,
+  Waiting,
+} from '../messages/setup.ts';
+import { assembleSign1 } from '../security/cose.ts';
+import { derivePrk2, deriveRms, transcript2, transcript3 } from '../security/key-schedule.ts';
+import type { Primitives } from '../security/primitives.ts';
+import type { ServerKeys } from '../security/server-keys.ts';
+import { toBeSigned } from '../security/signed-message.ts';
+import { GATEWAY_DEADLINES, GATEWAY_TABLE, type GatewayAction, type GatewayState } from './gateway-table.ts';
+import { AUTHENTICATED_LIMIT, LIVE_LIMIT } from './limits.ts';
+import type { MachineDefinition, Step } from './machine.ts';
+import { verifyChallenge } from './server-words.ts';
+import { type CloseOutput, checked, closeWith, endStatus, known } from './session.ts';
+
+/** The PN a PNE is invited to. */
+export interface Invitation {
+  readonly pnId: PnId;
+  readonly setupType: 'new' | 'join';
+  readonly name: string;
+}
+
+/** How a registration ended, as the server signed it and as it is on disk. */
+export type Settlement =
+  | { readonly status: 'ok'; readonly inventory: Bytes; readonly version: number }
+  | { readonly status: Exclude<Status, 'ok'>; readonly outcome: Bytes };
+
+/** A join this gateway remembers: from step 7 on. */
+export interface GatewayJoin {
+  readonly txn: TransactionId;
+  readonly joinId: JoinId;
+  readonly pnId: PnId;
+  readonly thumbprint: Thumbprint;
+  readonly th3: Bytes;
+  readonly rms: Bytes;
+}
+
+/** One link's memory. */
+export interface GatewaySession {
+  readonly primitives: Primitives;
+  readonly serverKeys: ServerKeys;
+  readonly gatewayId: GatewayId;
+  readonly credential: Bytes;
+  /** The root's statement of the server keys, for a PNE that does not know the credential's signer. */
+  readonly serverKeysStatement: Bytes | undefined;
+  readonly gatewayInfo: GatewayInfo;
+  /** Establishment: whereto; absent when resuming. */
+  readonly invitation: Invitation | undefined;
+  /** Resumption: what is remembered of the PNE's join, and its end if there was one. */
+  join?: GatewayJoin;
+  settlement?: Settlement;
+  opening?: { readonly th1: Bytes; readonly prk1: Bytes; readonly openG: Bytes; readonly openP: Bytes };
+  m1?: Bytes;
+  thumbprint?: Thumbprint;
+  th2?: Bytes;
+  waitingFor?: Waiting['status'];
+  /** Version of the inventory that the PNE was sent last. */
+  toldVersion?: number;
+}
+
+export interface GatewayMessageInput {
+  readonly kind: 'PnSetupResponse' | 'AuthenticationResponse' | 'Ack' | 'Resumed' | 'Abort' | 'Data';
+  readonly body: Bytes;
+}
+
+export type GatewayInput =
+  | GatewayMessageInput
+  | {
+      readonly kind: 'opened';
+      readonly th1: Bytes;
+      readonly prk1: Bytes;
+      readonly openG: Bytes;
+      readonly openP: Bytes;
+    }
+  | { readonly kind: 'signed'; readonly signature: Bytes }
+  | { readonly kind: 'challenged'; readonly challenge: Bytes }
+  | { readonly kind: 'settled'; readonly settlement: Settlement }
+  | { readonly kind: 'updated'; readonly inventory: Bytes; readonly version: number }
+  | { readonly kind: 'waiting'; readonly status: Waiting['status'] }
+  | { readonly kind: 'freshness'; readonly statement: Bytes }
+  | { readonly kind: 'refused' | 'failed' | 'linkClosed'; readonly status: Status }
+  | { readonly kind: 'timeout' | 'stop' };
+
+export type GatewayMessage =
+  | 'PnSetupRequest'
+  | 'AuthenticationChallenge'
+  | 'PnSetupNotify'
+  | 'PnInventoryUpdate'
+  | 'Resume'
+  | 'Freshness'
+  | 'ServerKeys'
+  | 'Waiting';
+
+export type GatewayOutput =
+  | CloseOutput
+  | { readonly kind: 'send'; readonly message: GatewayMessage; readonly body: Bytes }
+  | { readonly kind: 'limit'; readonly bytes: number }
+  | { readonly kind: 'sign'; readonly message: Bytes }
+  /** The provisional inventory and routing entry of step 3. */
+  | {
+      readonly kind: 'provisional';
+      readonly pnId: PnId;
+      readonly thumbprint: Thumbprint;
+      readonly txn: TransactionId;
+    }
+  | { readonly kind: 'register'; readonly txn: TransactionId; readonly request: Bytes }
+  | { readonly kind: 'persistJoin'; readonly join: GatewayJoin; readonly response: Bytes }
+  | { readonly kind: 'respond'; readonly txn: TransactionId; readonly response: Bytes }
+  | { readonly kind: 'advance'; readonly prk2: Bytes }
+  | { readonly kind: 'persistAcknowledged'; readonly join: GatewayJoin }
+  | { readonly kind: 'live'; readonly join: GatewayJoin; readonly version: number }
+  | { readonly kind: 'fetchFreshness'; readonly th1: Bytes; readonly joinId: JoinId }
+  | { readonly kind: 'data'; readonly body: Bytes };
+
+type GatewayStep = Step<GatewayState, GatewayOutput>;
+type On<K extends GatewayInput['kind']> = Extract<GatewayInput, { readonly kind: K }>;
+
+const goTo = (to: GatewayState, ...outputs: GatewayOutput[]): GatewayStep => ({ to, outputs });
+const send = (message: GatewayMessage, body: Bytes): GatewayOutput => ({ kind: 'send', message, body });
+
+function open(session: GatewaySession, input: On<'opened'>): GatewayStep {
+  session.opening = input;
+  const { invitation, join } = session;
+  if (!invitation) {
+    const { pnId } = known(join);
+    return goTo('awaiting-resumed', send('Resume', Resume.encode({ pnId, version: heldVersion(session) })), {
+      kind: 'limit',
+      bytes: AUTHENTICATED_LIMIT,
+    });
+  }
+  const payload = setupRequestPayload(session, invitation);
+  return goTo('signing', { kind: 'sign', message: toBeSigned(PnSetupRequestPayload, input.th1, payload) });
+}
+
+/** Version of the newest inventory held for the PNE, 0 for none. */
+function heldVersion({ settlement }: GatewaySession): number {
+  return settlement?.status === 'ok' ? settlement.version : 0;
+}
+
+function setupRequestPayload(session: GatewaySession, invitation: Invitation): Bytes {
+  return PnSetupRequestPayload.encode({ ...invitation, credential: session.credential });
+}
+
+/** Step 1. */
+function sendSetupRequest(session: GatewaySession, input: On<'signed'>): GatewayStep {
+  const payload = setupRequestPayload(session, known(session.invitation));
+  const m1: Bytes = assembleSign1(payload, input.signature);
+  session.m1 = m1;
+  return goTo('awaiting-setup-response', send('PnSetupRequest', m1));
+}
+
+/** Step 2 is in: what both said goes to the server as the exact bytes (step 3). */
+function register(session: GatewaySession, input: GatewayMessageInput): GatewayStep {
+  return checked(() => {
+    const m2 = unpadPnSetupResponse(input.body);
+    const response = PnSetupResponse.decode(m2);
+    if (response.status !== 'ok') return declined(session, response.status);
+    const { primitives } = session;
+    const opening = known(session.opening);
+    const m1 = known(session.m1);
+    session.thumbprint = response.thumbprint;
+    const transcript: Bytes = transcript2(primitives, opening.th1, m1, m2);
+    session.th2 = transcript;
+    const txn = transactionIdOf(transcript);
+    const { openG, openP } = opening;
+    const request = PnRegistrationRequest.encode({ openG, openP, m1, m2, gatewayInfo: session.gatewayInfo });
+    return goTo(
+      'awaiting-challenge',
+      { kind: 'limit', bytes: AUTHENTICATED_LIMIT },
+      {
+        kind: 'provisional',
+        pnId: known(session.invitation).pnId,
+        thumbprint: response.thumbprint,
+        txn,
+      },
+      { kind: 'register', txn, request },
+    );
+  });
+}
+
+function transactionIdOf(transcript: Bytes): TransactionId {
+  return TransactionId(transcript.slice(0, TRANSACTION_ID_BYTES));
+}
+
+function declined(session: GatewaySession, status: Status): GatewayStep {
+  if (status === 'credential-unknown-key' && session.serverKeysStatement) {
+    return goTo('sending-keys', send('ServerKeys', session.serverKeysStatement));
+  }
+  return closeWith(status, false);
+}
+
+/** Step 4 becomes step 5, when it is the server's word for this transcript. */
+function relayChallenge(session: GatewaySession, input: On<'challenged'>): GatewayStep {
+  return checked(() => {
+    const { primitives, serverKeys } = session;
+    const transcript = known(session.th2);
+    const challenge = verifyChallenge(primitives, serverKeys, transcript, input.challenge);
+    const join3 = transcript3(primitives, transcript, challenge.payload);
+    session.join = {
+      txn: transactionIdOf(transcript),
+      joinId: JoinId(join3.slice(0, JOIN_ID_BYTES)),
+      pnId: known(session.invitation).pnId,
+      thumbprint: known(session.thumbprint),
+      th3: join3,
+      rms: deriveRms(primitives, trafficSecret(session, join3)),
+    };
+    return goTo('awaiting-response', send('AuthenticationChallenge', input.challenge));
+  });
+}
+
+function trafficSecret(session: GatewaySession, transcript3: Bytes): Bytes {
+  return derivePrk2(session.primitives, transcript3, known(session.opening).prk1);
+}
+
+/** Step 6 becomes step 7: on disk first, so that a restart can repeat it. */
+function relayResponse(session: GatewaySession, input: GatewayMessageInput): GatewayStep {
+  const join = known(session.join);
+  session.waitingFor = 'awaiting-user';
+  return goTo(
+    'awaiting-outcome',
+    { kind: 'persistJoin', join, response: input.body },
+    { kind: 'advance', prk2: trafficSecret(session, join.th3) },
+    { kind: 'respond', txn: join.txn, response: input.body },
+  );
+}
+
+function sayWaiting(session: GatewaySession): GatewayStep {
+  const status = session.waitingFor ?? 'awaiting-user';
+  return goTo('awaiting-outcome', send('Waiting', Waiting.encode({ status })));
+}
+
+function passOnWaiting(session: GatewaySession, input: On<'waiting'>): GatewayStep {
+  session.waitingFor = input.status;
+  return sayWaiting(session);
+}
+
+/** Step 13. */
+function notify(session: GatewaySession, input: On<'settled'>): GatewayStep {
+  keepNewest(session, input.settlement);
+  return tellSettlement(session, known(session.settlement));
+}
+
+function tellSettlement(session: GatewaySession, settlement: Settlement): GatewayStep {
+  if (settlement.status === 'ok') {
+    session.toldVersion = settlement.version;
+    const { inventory } = settlement;
+    return goTo('notifying', send('PnSetupNotify', PnSetupNotify.encode({ status: 'ok', inventory })));
+  }
+  const { status, outcome } = settlement;
+  return goTo('refusing', send('PnSetupNotify', PnSetupNotify.encode({ status, outcome })));
+}
+
+/** A newer inventory of the PN holds this join too; an older one is never told after it. */
+function keepNewest(session: GatewaySession, settlement: Settlement): void {
+  if (settlement.status === 'ok' && settlement.version < heldVersion(session)) return;
+  session.settlement = settlement;
+}
+
+function remember(session: GatewaySession, input: On<'updated'>, state: GatewayState): GatewayStep {
+  keepNewest(session, { status: 'ok', inventory: input.inventory, version: input.version });
+  return goTo(state);
+}
+
+function acknowledged(input: GatewayMessageInput, then: () => GatewayStep): GatewayStep {
+  return checked(() => {
+    const { status } = Ack.decode(input.body);
+    return status === 'ok' ? then() : closeWith(status, false);
+  });
+}
+
+function becomeMember(session: GatewaySession, input: GatewayMessageInput): GatewayStep {
+  const join = known(session.join);
+  return acknowledged(input, () => beMember(session, { kind: 'persistAcknowledged', join }));
+}
+
+/** Live, unless a newer inventory came while the PNE was acknowledging an older one. */
+function beMember(session: GatewaySession, ...before: GatewayOutput[]): GatewayStep {
+  const join = known(session.join);
+  const { settlement, toldVersion } = session;
+  if (settlement?.status === 'ok' && toldVersion !== undefined && settlement.version > toldVersion) {
+    return sendUpdate(session, settlement.inventory, ...before);
+  }
+  return goTo(
+    'member',
+    ...before,
+    { kind: 'limit', bytes: LIVE_LIMIT },
+    {
+      kind: 'live',
+      join,
+      version: heldVersion(session),
+    },
+  );
+}
+
+function endRefused(session: GatewaySession, input: GatewayMessageInput): GatewayStep {
+  const { status } = known(session.settlement);
+  return acknowledged(input, () =>
+    goTo(
+      'closed',
+      { kind: 'persistAcknowledged', join: known(session.join) },
+      { kind: 'close', status, abort: false },
+    ),
+  );
+}
+
+/** The PNE is back: it is told what it may have missed. */
+function resume(session: GatewaySession, input: GatewayMessageInput): GatewayStep {
+  return checked(() => {
+    const { status, version } = Resumed.decode(input.body);
+    if (status !== 'ok') throw new CpnsError(status);
+    const { settlement } = session;
+    if (!settlement) return sayWaiting(session);
+    if (settlement.status !== 'ok' || version === 0) return tellSettlement(session, settlement);
+    const { th1 } = known(session.opening);
+    const fetchFreshness: GatewayOutput = { kind: 'fetchFreshness', th1, joinId: known(session.join).joinId };
+    if (version >= settlement.version) return beMember(session, fetchFreshness);
+    return sendUpdate(session, settlement.inventory, fetchFreshness);
+  });
+}
+
+function sendUpdate(session: GatewaySession, inventory: Bytes, ...before: GatewayOutput[]): GatewayStep {
+  session.toldVersion = heldVersion(session);
+  const body = PnInventoryUpdate.encode({ status: 'ok', inventory });
+  return goTo('updating', ...before, send('PnInventoryUpdate', body));
+}
+
+function update(session: GatewaySession, input: On<'updated'>, state: GatewayState): GatewayStep {
+  if (input.version <= heldVersion(session)) return goTo(state);
+  keepNewest(session, { status: 'ok', inventory: input.inventory, version: input.version });
+  return sendUpdate(session, input.inventory);
+}
+
+function acknowledgeUpdate(session: GatewaySession, input: GatewayMessageInput): GatewayStep {
+  return acknowledged(input, () => beMember(session));
+}
+
+export const GATEWAY_MACHINE: MachineDefinition<
+  GatewaySession,
+  GatewayState,
+  GatewayInput,
+  GatewayOutput,
+  GatewayAction
+> = {
+  name: 'initiating gateway',
+  initial: 'opening',
+  final: ['closed'],
+  deadlines: GATEWAY_DEADLINES,
+  table: GATEWAY_TABLE,
+  actions: {
+    open: (session, input) => open(session, input as On<'opened'>),
+    sendSetupRequest: (session, input) => sendSetupRequest(session, input as On<'signed'>),
+    register: (session, input) => register(session, input as GatewayMessageInput),
+    relayChallenge: (session, input) => relayChallenge(session, input as On<'challenged'>),
+    abandon: (_session, input) => closeWith(endStatus(input)),
+    relayResponse: (session, input) => relayResponse(session, input as GatewayMessageInput),
+    passOnWaiting: (session, input) => passOnWaiting(session, input as On<'waiting'>),
+    repeatWaiting: sayWaiting,
+    notify: (session, input) => notify(session, input as On<'settled'>),
+    becomeMember: (session, input) => becomeMember(session, input as GatewayMessageInput),
+    endRefused: (session, input) => endRefused(session, input as GatewayMessageInput),
+    resume: (session, input) => resume(session, input as GatewayMessageInput),
+    update: (session, input, state) => update(session, input as On<'updated'>, state),
+    remember: (session, input, state) => remember(session, input as On<'updated'>, state),
+    acknowledgeUpdate: (session, input) => acknowledgeUpdate(session, input as GatewayMessageInput),
+    passOnFreshness: (_session, input, state) =>
+      goTo(state, send('Freshness', (input as On<'freshness'>).statement)),
+    takeData: (_session, input, state) =>
+      goTo(state, { kind: 'data', body: (input as GatewayMessageInput).body }),
+    closeWithAbort: (_session, input) => closeWith(endStatus(input)),
+    closeQuietly: (_session, input) => closeWith(endStatus(input), false),
+    ignore: (_session, _input, state) => goTo(state),
+  },
+  unexpected: () => closeWith('unexpected-message'),
+};
