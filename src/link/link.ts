@@ -10,7 +10,7 @@ import type { Status } from '../base/statuses.ts';
 import type { MonotonicMs } from '../base/time.ts';
 import { Reject } from '../messages/link.ts';
 import { epochKeys } from '../security/key-schedule.ts';
-import type { Ephemeral, Primitives } from '../security/primitives.ts';
+import type { Primitives } from '../security/primitives.ts';
 import { ReceiveCredits, SendCredits } from './credits.ts';
 import { DEFAULT_CREDITS, DEFAULT_QUEUE_BYTES, type LinkConfig, type LinkEvent } from './link-types.ts';
 import { type Agreement, type LinkKind, OpenHandshake, ownSegmentBytes } from './open.ts';
@@ -55,9 +55,9 @@ type Phase = 'opening' | 'open' | 'leaving' | 'closed';
 export class Link {
   readonly #role: 'pne' | 'gateway';
   readonly #primitives: Primitives;
-  readonly #ephemeral: Ephemeral;
   readonly #queueBytes: number;
-  readonly #handshake: OpenHandshake;
+  /** Holds the ephemeral; let go as soon as it was used. */
+  #handshake: OpenHandshake | undefined;
   readonly #records: Records;
   readonly #sendCredits = new SendCredits();
   readonly #receiveCredits: ReceiveCredits;
@@ -87,16 +87,17 @@ export class Link {
    * @throws TypeError when a number of the configuration is out of its bounds
    */
   constructor(config: LinkConfig, nowMs: MonotonicMs) {
-    const { side, role, primitives, ephemeral, credits = DEFAULT_CREDITS } = config;
-    if (!Number.isInteger(credits) || credits < 1 || credits > MAX_CREDITS) throw new TypeError('first credits');
+    const { side, role, primitives, credits = DEFAULT_CREDITS } = config;
+    if (!Number.isInteger(credits) || credits < 1 || credits > MAX_CREDITS)
+      throw new TypeError('first credits');
     const recordLimit = config.recordLimit ?? MAX_RECORDS;
     if (!(recordLimit >= 1 && recordLimit <= MAX_RECORDS)) throw new TypeError('record limit');
     const segmentBytes = ownSegmentBytes(config.transportSegmentBytes);
     this.#role = role;
     this.#primitives = primitives;
-    this.#ephemeral = ephemeral;
     this.#queueBytes = Math.max(config.queueBytes ?? DEFAULT_QUEUE_BYTES, MAX_MESSAGE_BYTES);
-    this.#handshake = new OpenHandshake({ ...config, segmentBytes, credits });
+    const handshake = new OpenHandshake({ ...config, segmentBytes, credits });
+    this.#handshake = handshake;
     this.#records = new Records(primitives, recordLimit);
     this.#receiveCredits = new ReceiveCredits(credits);
     this.#segmenter = new Segmenter(segmentBytes, this.#sendCredits, this.#receiveCredits);
@@ -107,7 +108,7 @@ export class Link {
     this.#sentAt = nowMs;
     this.#receivedAt = nowMs;
     this.#phaseEndsAt = nowMs + OPEN_WITHIN_MS;
-    if (side === 'peripheral') this.#queueOpen(this.#handshake.first());
+    if (side === 'peripheral') this.#queueOpen(handshake.first());
   }
 
   get closed(): boolean {
@@ -183,7 +184,8 @@ export class Link {
       throw new TypeError('a type that no record has');
     const carriedBytes = Math.max(body.length, padTo ?? 0) + RECORD_OVERHEAD_BYTES;
     if (carriedBytes > MAX_MESSAGE_BYTES) throw new TypeError('message longer than 65,535 bytes as carried');
-    if (this.queuedBytes(lane) + carriedBytes > this.#queueBytes) throw new TypeError('the queue of the lane is full');
+    if (this.queuedBytes(lane) + carriedBytes > this.#queueBytes)
+      throw new TypeError('the queue of the lane is full');
     try {
       const record = this.#records.seal(type, body, lane, padTo);
       this.#segmenter.push(record, lane, this.#records.sendEpoch, false);
@@ -310,9 +312,10 @@ export class Link {
   }
 
   #takeFirst(message: Bytes): void {
-    if (message[0] !== OPEN) return this.#takeReject(message);
+    const handshake = this.#handshake;
+    if (message[0] !== OPEN || !handshake) return this.#takeReject(message);
     try {
-      const { agreement, answer } = this.#handshake.take(message.slice(1));
+      const { agreement, answer } = handshake.take(message.slice(1));
       if (answer) this.#queueOpen(answer);
       this.#opened(agreement);
     } catch (error) {
@@ -323,7 +326,8 @@ export class Link {
   }
 
   #takeReject(message: Bytes): void {
-    if (message[0] !== REJECT) throw new CpnsError('unexpected-message', 'plaintext that is neither OPEN nor Reject');
+    if (message[0] !== REJECT)
+      throw new CpnsError('unexpected-message', 'plaintext that is neither OPEN nor Reject');
     this.#end(Reject.decode(message.subarray(1)).status, 'peer');
   }
 
@@ -333,7 +337,7 @@ export class Link {
     this.#segmenter.segmentBytes = segmentBytes;
     this.#incomingSegmentBytes = segmentBytes;
     this.#sendCredits.add(credits);
-    eraseEphemeral(this.#ephemeral);
+    this.#handshake = undefined;
     if (linkKind === 'resume') this.#install(1, 'ap', prk1);
     else this.#install(0, 'hs', prk1);
     this.#events.push({ kind: 'opened', linkKind, th1, openG, openP, prk1, sessionRef });
@@ -384,7 +388,7 @@ export class Link {
     this.#segmenter.clear(0);
     this.#segmenter.clear(1);
     this.#reassembler.clear();
-    eraseEphemeral(this.#ephemeral);
+    this.#handshake = undefined;
     this.#events.push({ kind: 'closed', status, by });
   }
 }

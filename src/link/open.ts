@@ -157,7 +157,7 @@ export class OpenHandshake {
 
   #agree(th1: Bytes, peerX: Bytes, secret: Bytes | undefined): Bytes {
     const { primitives, ephemeral } = this.#config;
-    const z = primitives.ecdh(ephemeral, peerX);
+    const z = ephemeral.agree(peerX);
     const ikm = secret ? concat(z, secret) : z;
     const prk1 = derivePrk1(primitives, th1, ikm);
     z.fill(0);

@@ -61,8 +61,11 @@ export class Reassembler {
     if ((header & SEQ) !== this.#seq) violation('unexpected sequence number');
     const lane = this.#lanes[laneOf(header)];
     const starts = (header & START) !== 0;
-    if (starts === (lane.buffer !== undefined)) violation(starts ? 'message within a message' : 'no message open');
-    const message = starts ? this.#start(lane, segment, header, offset) : this.#goOn(lane, segment, header, offset);
+    if (starts === (lane.buffer !== undefined))
+      violation(starts ? 'message within a message' : 'no message open');
+    const message = starts
+      ? this.#start(lane, segment, header, offset)
+      : this.#goOn(lane, segment, header, offset);
     this.#seq = (this.#seq + 1) & SEQ;
     return message;
   }
@@ -97,7 +100,8 @@ export class Reassembler {
     const filled = lane.filled + segment.length - offset;
     const ends = (header & END) !== 0;
     // Full without END is as wrong as END without being full: the one more segment would have nothing to carry.
-    if (filled > buffer.length || (filled === buffer.length) !== ends) violation('payloads do not sum to the length');
+    if (filled > buffer.length || (filled === buffer.length) !== ends)
+      violation('payloads do not sum to the length');
     buffer.set(segment.subarray(offset), lane.filled);
     lane.filled = filled;
     if (!ends) return undefined;

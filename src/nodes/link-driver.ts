@@ -76,7 +76,8 @@ class Driver implements LinkDriver {
     const nowMs = this.#clock.monotonicMs();
     // A lane that drained may be filled again by its owner, so events and segments take turns until both are used up.
     do {
-      for (let next = this.#link.nextSegment(nowMs); next; next = this.#link.nextSegment(nowMs)) this.#send(next);
+      for (let next = this.#link.nextSegment(nowMs); next; next = this.#link.nextSegment(nowMs))
+        this.#send(next);
     } while (this.#deliver());
     this.#flushing = false;
     this.#settle();

@@ -52,4 +52,5 @@ export function segment(hand: Hand): Uint8Array {
 }
 
 /** So many bytes, each telling its place. */
-export const pattern = (length: number): Uint8Array => Uint8Array.from({ length }, (_, i) => (i * 7 + 1) & 0xff);
+export const pattern = (length: number): Uint8Array =>
+  Uint8Array.from({ length }, (_, i) => (i * 7 + 1) & 0xff);

@@ -39,7 +39,10 @@ describe('link segment', () => {
   it('refuses a segment without payload, empty or longer than any link carries', () => {
     for (const bytes of ['', '00', 'c0', 'c8ff', '09ff', '28ff', '80012c', '880101ff'])
       assert.throws(() => payloadOffset(fromHex(bytes)), fault('link-violation'), bytes);
-    assert.throws(() => payloadOffset(segment({ start: true, end: true, payload: 244 })), fault('link-violation'));
+    assert.throws(
+      () => payloadOffset(segment({ start: true, end: true, payload: 244 })),
+      fault('link-violation'),
+    );
     payloadOffset(segment({ start: true, end: true, payload: 243 }));
   });
 

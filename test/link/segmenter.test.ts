@@ -94,23 +94,27 @@ describe('link segmenter', () => {
 
   it('never needs more segments because of grants, at any length', () => {
     check(
-      fc.property(fc.integer({ min: 1, max: 3000 }), fc.integer({ min: 20, max: 244 }), (length, segmentBytes) => {
-        const plain = makeSegmenter(segmentBytes);
-        plain.segmenter.push(pattern(length), 0, 1, false);
-        const expected = cutAll(plain).length;
-        const granting = makeSegmenter(segmentBytes);
-        granting.segmenter.push(pattern(length), 0, 1, false);
-        let count = 0;
-        for (granting.send.add(255); granting.segmenter.ready() !== undefined; count++) {
-          if (granting.send.available === 1) granting.send.add(200);
-          granting.receive.consume();
-          const spare = granting.segmenter.carriesGrant(0);
-          const cut = parseSegment(granting.segmenter.cut(0));
-          assert.equal(cut.grant !== undefined, spare);
-          if (!spare) granting.receive.grant();
-        }
-        assert.equal(count, expected);
-      }),
+      fc.property(
+        fc.integer({ min: 1, max: 3000 }),
+        fc.integer({ min: 20, max: 244 }),
+        (length, segmentBytes) => {
+          const plain = makeSegmenter(segmentBytes);
+          plain.segmenter.push(pattern(length), 0, 1, false);
+          const expected = cutAll(plain).length;
+          const granting = makeSegmenter(segmentBytes);
+          granting.segmenter.push(pattern(length), 0, 1, false);
+          let count = 0;
+          for (granting.send.add(255); granting.segmenter.ready() !== undefined; count++) {
+            if (granting.send.available === 1) granting.send.add(200);
+            granting.receive.consume();
+            const spare = granting.segmenter.carriesGrant(0);
+            const cut = parseSegment(granting.segmenter.cut(0));
+            assert.equal(cut.grant !== undefined, spare);
+            if (!spare) granting.receive.grant();
+          }
+          assert.equal(count, expected);
+        },
+      ),
     );
   });
 
@@ -195,7 +199,13 @@ describe('link reassembler refuses', () => {
   const first: Hand = { start: true, length: 10, payload: 4 };
   const cases: readonly (readonly [string, readonly Hand[]])[] = [
     ['a sequence number that is not the next', [{ start: true, end: true, seq: 1 }]],
-    ['a sequence number again', [{ start: true, end: true }, { start: true, end: true }]],
+    [
+      'a sequence number again',
+      [
+        { start: true, end: true },
+        { start: true, end: true },
+      ],
+    ],
     ['a message that begins within one', [first, { start: true, end: true, seq: 1 }]],
     ['a segment of no message', [{ end: true }]],
     ['a segment of a message of the other lane', [first, { lane: 1, end: true, seq: 1, payload: 6 }]],
@@ -218,7 +228,10 @@ describe('link reassembler refuses', () => {
     const { reassembler } = makeReassembler(2);
     reassembler.push(segment(first));
     reassembler.push(segment({ seq: 1, payload: 3 }));
-    assert.throws(() => reassembler.push(segment({ seq: 2, end: true, payload: 3 })), fault('link-violation'));
+    assert.throws(
+      () => reassembler.push(segment({ seq: 2, end: true, payload: 3 })),
+      fault('link-violation'),
+    );
   });
 
   it('nothing before the length was admitted, and asks once a message', () => {
