@@ -18,7 +18,7 @@ import { AuthenticationResponsePayload, PnSetupRequestPayload, PnSetupResponse }
 import { type ApprovalRule, type ConfirmRequestView, decideByRules } from '../network/approval-policy.ts';
 import { assembleSign1, parseSign1 } from '../security/cose.ts';
 import { verifyCredential } from '../security/credential.ts';
-import { th1, th2, th3 } from '../security/key-schedule.ts';
+import { transcript1, transcript2, transcript3 } from '../security/key-schedule.ts';
 import type { Primitives, PublicKey } from '../security/primitives.ts';
 import type { ServerKeys } from '../security/server-keys.ts';
 import { openSigned, toBeSigned } from '../security/signed-message.ts';
@@ -134,10 +134,10 @@ export function verifyRequest(session: HomeGatewaySession): ConfirmRequestView {
   checkStep2(session, pne, evidence.m2);
   const claimed = PnSetupRequestPayload.decode(parseSign1(evidence.m1).payload);
 
-  const transcript1 = th1(primitives, LINK_KINDS.establish, evidence.openG, evidence.openP);
-  const transcript2 = th2(primitives, transcript1, evidence.m1, evidence.m2);
-  const challenge = verifyChallenge(primitives, serverKeys, transcript2, evidence.challenge);
-  if (!equal(th3(primitives, transcript2, challenge.payload), request.th3))
+  const th1 = transcript1(primitives, LINK_KINDS.establish, evidence.openG, evidence.openP);
+  const th2 = transcript2(primitives, th1, evidence.m1, evidence.m2);
+  const challenge = verifyChallenge(primitives, serverKeys, th2, evidence.challenge);
+  if (!equal(transcript3(primitives, th2, challenge.payload), request.th3))
     throw new CpnsError('transcript-mismatch');
 
   // The request may have waited for a day: what counts is that the credential held when the PNE saw it.
@@ -148,7 +148,7 @@ export function verifyRequest(session: HomeGatewaySession): ConfirmRequestView {
     primitives,
     PnSetupRequestPayload,
     () => [credential.key],
-    transcript1,
+    th1,
     evidence.m1,
     'setup-request-invalid',
   );
