@@ -11,7 +11,8 @@ export type HomeGatewayState =
   | 'signing' // decided; the identity key signs the answer
   | 'answering' // the answer is on disk, so from here on it is these bytes or none
   | 'answered' // the server has taken it
-  | 'settled' // over
+  | 'settling' // over; the end goes to disk
+  | 'settled'
   | 'suspended'; // something failed here; the driver starts again from what is on disk
 
 export type HomeGatewayInputKind =
@@ -22,6 +23,7 @@ export type HomeGatewayInputKind =
   | 'rejected' // the server will not take the answer, now or later
   | 'resend' // the request came again, or the channel did
   | 'outcome'
+  | 'stored' // the end is on disk
   | 'deadline'
   | 'failed'
   | 'timeout'
@@ -36,13 +38,14 @@ export type HomeGatewayAction =
   | 'settle'
   | 'giveUp'
   | 'giveIn'
+  | 'end'
   | 'suspend'
   | 'ignore';
 
 /** In any state: a verified outcome is the end; a failure or a stop leaves the request to the next start. */
 const always = <S extends HomeGatewayState>(state: S) =>
   ({
-    outcome: { do: 'settle', to: ['settled', state] },
+    outcome: { do: 'settle', to: ['settling', state] },
     failed: { do: 'suspend', to: ['suspended'] },
     stop: { do: 'suspend', to: ['suspended'] },
   }) as const;
@@ -52,13 +55,13 @@ export const HOME_GATEWAY_TABLE: TransitionTable<HomeGatewayState, HomeGatewayIn
     asked: {
       ...always('asked'),
       review: { do: 'review', to: ['asking', 'signing', 'suspended'] },
-      deadline: { do: 'giveUp', to: ['settled'] },
+      deadline: { do: 'giveUp', to: ['settling'] },
       resend: { do: 'ignore', to: ['asked'] },
     },
     asking: {
       ...always('asking'),
       decided: { do: 'sign', to: ['signing'] },
-      deadline: { do: 'giveUp', to: ['settled'] },
+      deadline: { do: 'giveUp', to: ['settling'] },
       review: { do: 'ignore', to: ['asking'] },
       resend: { do: 'ignore', to: ['asking'] },
     },
@@ -73,7 +76,7 @@ export const HOME_GATEWAY_TABLE: TransitionTable<HomeGatewayState, HomeGatewayIn
     answering: {
       ...always('answering'),
       delivered: { do: 'wait', to: ['answered'] },
-      rejected: { do: 'giveIn', to: ['settled'] },
+      rejected: { do: 'giveIn', to: ['settling'] },
       review: { do: 'send', to: ['answering'] },
       resend: { do: 'send', to: ['answering'] },
       deadline: { do: 'ignore', to: ['answering'] },
@@ -86,6 +89,12 @@ export const HOME_GATEWAY_TABLE: TransitionTable<HomeGatewayState, HomeGatewayIn
       delivered: { do: 'ignore', to: ['answered'] },
       deadline: { do: 'ignore', to: ['answered'] },
       decided: { do: 'ignore', to: ['answered'] },
+    },
+    settling: {
+      ...always('settling'),
+      stored: { do: 'end', to: ['settled'] },
+      // An outcome that comes while "no hope" is written is written after it.
+      outcome: { do: 'settle', to: ['settling'] },
     },
     settled: {},
     suspended: {},

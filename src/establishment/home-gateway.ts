@@ -80,7 +80,7 @@ export type HomeGatewayInput =
   | { readonly kind: 'outcome'; readonly outcome: Bytes }
   | { readonly kind: 'rejected'; readonly status: Status }
   | { readonly kind: 'failed'; readonly status: Status }
-  | { readonly kind: 'delivered' | 'resend' | 'deadline' | 'timeout' | 'stop' };
+  | { readonly kind: 'delivered' | 'resend' | 'stored' | 'deadline' | 'timeout' | 'stop' };
 
 export type HomeGatewayOutput =
   | { readonly kind: 'ask'; readonly view: ConfirmRequestView }
@@ -267,8 +267,8 @@ function settle(session: HomeGatewaySession, input: On<'outcome'>, state: HomeGa
     return goTo(state, { kind: 'alarm', status: 'outcome-invalid' });
   }
   const settled: HomeGatewayOutput = { kind: 'settle', status, outcome: input.outcome };
-  if (status !== 'ok' || (decision?.reason === 'ok' && sent)) return goTo('settled', settled);
-  return goTo('settled', settled, { kind: 'alarm', status: 'answer-invalid' });
+  if (status !== 'ok' || (decision?.reason === 'ok' && sent)) return goTo('settling', settled);
+  return goTo('settling', settled, { kind: 'alarm', status: 'answer-invalid' });
 }
 
 export const HOME_GATEWAY_MACHINE: MachineDefinition<
@@ -293,9 +293,10 @@ export const HOME_GATEWAY_MACHINE: MachineDefinition<
     send: (session) => goTo('answering', { kind: 'send', answer: known(session.answer) }),
     wait: () => goTo('answered'),
     settle: (session, input, state) => settle(session, input as On<'outcome'>, state),
-    giveUp: () => goTo('settled', { kind: 'settle', status: 'confirmation-timeout' }),
+    giveUp: () => goTo('settling', { kind: 'settle', status: 'confirmation-timeout' }),
     giveIn: (_session, input) =>
-      goTo('settled', { kind: 'settle', status: (input as On<'rejected'>).status }),
+      goTo('settling', { kind: 'settle', status: (input as On<'rejected'>).status }),
+    end: () => goTo('settled'),
     suspend: () => goTo('suspended'),
     ignore: (_session, _input, state) => goTo(state),
   },
