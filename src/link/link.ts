@@ -313,7 +313,10 @@ export class Link {
 
   #takeFirst(message: Bytes): void {
     const handshake = this.#handshake;
-    if (message[0] !== OPEN || !handshake) return this.#takeReject(message);
+    if (message[0] !== OPEN || !handshake) {
+      this.#takeReject(message);
+      return;
+    }
     try {
       const { agreement, answer } = handshake.take(message.slice(1));
       if (answer) this.#queueOpen(answer);
@@ -369,7 +372,10 @@ export class Link {
 
   /** Lets the control lane run empty, then ends. */
   #leave(status: Status, nowMs: MonotonicMs): void {
-    if (this.queuedBytes(0) === 0) return this.#end(status, 'us');
+    if (this.queuedBytes(0) === 0) {
+      this.#end(status, 'us');
+      return;
+    }
     this.#phase = 'leaving';
     this.#leaveStatus = status;
     this.#sentFarewell = true;

@@ -127,7 +127,10 @@ class Driver implements LinkDriver {
   /** After every turn: hangs up when the link has closed, otherwise sees to the timer. */
   #settle(): void {
     const { deadlineAt } = this.#link;
-    if (deadlineAt === undefined) return this.#linkClosed();
+    if (deadlineAt === undefined) {
+      this.#linkClosed();
+      return;
+    }
     // A timer that fires early looks again, so that the deadlines that each segment puts off cost nothing.
     if (this.#timer !== undefined && this.#timerAt <= deadlineAt) return;
     this.#arm(deadlineAt, this.#onTimer);

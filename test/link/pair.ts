@@ -7,6 +7,7 @@ import { EMPTY } from '../../src/base/bytes.ts';
 import { Link, type LinkConfig, type LinkEvent } from '../../src/link/link.ts';
 import type { OpenAcceptance, OpenRequest } from '../../src/link/open.ts';
 import { type Lane, parseSegment } from '../../src/link/segment.ts';
+import type { Primitives } from '../../src/security/primitives.ts';
 import { nodePrimitives } from '../../src/security/primitives-node.ts';
 
 export const PRIMITIVES = nodePrimitives();
@@ -24,6 +25,7 @@ export interface PairOptions {
   readonly credits?: readonly [central: number, peripheral: number];
   readonly recordLimit?: number;
   readonly queueBytes?: number;
+  readonly primitives?: Primitives;
 }
 
 /** One end: its link, what it sent that has not arrived yet, and everything it reported. */
@@ -70,7 +72,7 @@ export class Pair {
     const { peripheral = 'pne', request = { kind: 'establish' }, accept = ACCEPT_ALL } = options;
     const common = (i: 0 | 1) => ({
       transportSegmentBytes: options.segmentBytes?.[i] ?? 244,
-      primitives: PRIMITIVES,
+      primitives: options.primitives ?? PRIMITIVES,
       ephemeral: PRIMITIVES.generateEphemeral(),
       ...(options.credits && { credits: options.credits[i] }),
       ...(options.recordLimit !== undefined && { recordLimit: options.recordLimit }),
