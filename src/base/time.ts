@@ -11,8 +11,10 @@ export type ServerSeconds = number;
 export interface Clock {
   /** Never goes back; keeps no relation to the time of day. */
   monotonicMs(): MonotonicMs;
-  /** The host's idea of the date; only the server and the gateways may ask. */
+  /** The host's idea of the date; only the server and the gateways may decide anything by it. */
   wallSeconds(): ServerSeconds;
+  /** The same in milliseconds, for logs and traces. */
+  wallMs(): number;
 }
 
 export type RandomBytes = (length: number) => Uint8Array;

@@ -22,7 +22,7 @@ import { verifyCredential } from '../security/credential.ts';
 import { deriveHomeRms } from '../security/key-schedule.ts';
 import type { Primitives, PublicKey } from '../security/primitives.ts';
 import { keysFor, pinServerKeys, type ServerKeys } from '../security/server-keys.ts';
-import { openSigned, toBeSigned } from '../security/signed-message.ts';
+import { type Opened, openSigned, toBeSigned } from '../security/signed-message.ts';
 import { claimTranscript, receiptTranscript } from './transcript.ts';
 
 export type PneEnrolState =
@@ -64,6 +64,8 @@ export const PNE_ENROL_TABLE: TransitionTable<PneEnrolState, Kind, Action> = {
 
 /** What a PNE keeps of its enrolment: owner, keys, home. */
 export interface Ownership {
+  /** The offer's payload as verified: what is kept on disk. */
+  readonly offer: Bytes;
   readonly rootKey: PublicKey;
   readonly serverKeys: ServerKeys;
   readonly homeAddress: string;
@@ -89,7 +91,7 @@ export interface PneEnrolSession {
   opening?: { readonly th1: Bytes; readonly prk1: Bytes };
   e1?: Bytes;
   e2?: Bytes;
-  offer?: EnrolOfferPayload;
+  offer?: Opened<EnrolOfferPayload>;
 }
 
 export type PneEnrolInput =
@@ -129,12 +131,18 @@ function takeOffer(session: PneEnrolSession, { body }: BodyInput): EnrolStep {
     if (session.spentOn && !equal(session.spentOn, gatewayThumbprint)) {
       throw new CpnsError('enrolment-code-spent');
     }
-    openSigned(primitives, EnrolOfferPayload, () => [gatewayKey], th1, body, 'enrolment-code-wrong');
+    session.offer = openSigned(
+      primitives,
+      EnrolOfferPayload,
+      () => [gatewayKey],
+      th1,
+      body,
+      'enrolment-code-wrong',
+    );
     // The receipt's time will be the first floor, so an expiry can't be judged yet.
     const credential = verifyCredential(primitives, pinned(session, offered), offered.credential, { now: 0 });
     if (!equal(credential.thumbprint, gatewayThumbprint)) throw new CpnsError('credential-invalid');
     session.e1 = body;
-    session.offer = offered;
     return goTo(
       'signing-claim',
       { kind: 'persistSpent', gatewayThumbprint, epoch: session.epoch },
@@ -172,7 +180,7 @@ function takeReceipt(session: PneEnrolSession, { body }: BodyInput): EnrolStep {
   return checked(() => {
     const { primitives, publicKey, epoch } = session;
     const { th1, prk1 } = known(session.opening);
-    const offer = known(session.offer);
+    const { value: offer, payload } = known(session.offer);
     const serverKeys = pinned(session, offer);
     const transcript = receiptTranscript(primitives, th1, known(session.e1), known(session.e2));
     const { value: receipt } = openSigned(
@@ -190,6 +198,7 @@ function takeReceipt(session: PneEnrolSession, { body }: BodyInput): EnrolStep {
       receipt.epoch === epoch;
     if (!aboutThis) throw new CpnsError('receipt-invalid');
     const ownership: Ownership = {
+      offer: payload,
       rootKey: publicKeyOf(primitives, offer.rootKey),
       serverKeys,
       homeAddress: offer.homeAddress,

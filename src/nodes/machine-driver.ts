@@ -55,6 +55,11 @@ export class MachineDriver<
     return this.machine.state;
   }
 
+  /** Inputs that wait for the one being carried out. */
+  get waiting(): number {
+    return this.#queue.length;
+  }
+
   /** Queues an input; it is handled at once unless an earlier one is still being carried out. */
   feed(input: Input | DriverInput): void {
     if (this.machine.ended) return;

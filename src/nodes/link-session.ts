@@ -1,0 +1,211 @@
+/**
+ * One Bluetooth link with a machine on it: messages become inputs, outputs become messages. What PNE and gateway, in
+ * establishment and enrolment, do alike is here; what a party persists or asks is in the effects its node gives.
+ */
+import { type Bytes, toHex } from '../base/bytes.ts';
+import type { Status } from '../base/statuses.ts';
+import type { Clock } from '../base/time.ts';
+import type { GattLink } from '../bluetooth/ports.ts';
+import { Link, type LinkEvent } from '../link/link.ts';
+import type { LinkConfig } from '../link/link-types.ts';
+import { Abort } from '../messages/setup.ts';
+import { MESSAGE_TYPES, type MessageName, messageName, messageType } from '../messages/types.ts';
+import type { Signer } from '../security/signer.ts';
+import { driveLink, type LinkDriver } from './link-driver.ts';
+import { LINK_STEPS, type OnTrace, type PartyName } from './trace.ts';
+
+/** Inputs a peer may make us hold while one is being carried out. */
+const MAX_WAITING_INPUTS = 64;
+const RECORD_OVERHEAD_BYTES = 17;
+
+export type Opened = Extract<LinkEvent, { readonly kind: 'opened' }>;
+
+/** The outputs that every machine of a link has, done the same way for all. */
+export interface LinkOutputs {
+  readonly send: { readonly kind: 'send'; readonly message: MessageName; readonly body: Bytes };
+  readonly limit: { readonly kind: 'limit'; readonly bytes: number };
+  readonly advance: { readonly kind: 'advance'; readonly prk2: Bytes };
+  readonly sign: { readonly kind: 'sign'; readonly message: Bytes };
+  readonly close: { readonly kind: 'close'; readonly status: Status; readonly abort: boolean };
+}
+
+export interface LinkEffects {
+  readonly send: (output: LinkOutputs['send']) => void;
+  readonly limit: (output: LinkOutputs['limit']) => void;
+  readonly advance: (output: LinkOutputs['advance']) => void;
+  readonly sign: (
+    output: LinkOutputs['sign'],
+  ) => Promise<{ readonly kind: 'signed'; readonly signature: Bytes }>;
+  readonly close: (output: LinkOutputs['close']) => void;
+}
+
+export interface LinkSessionOptions {
+  readonly gatt: GattLink;
+  readonly link: LinkConfig;
+  readonly party: Extract<PartyName, 'pne' | 'gateway'>;
+  readonly signer: Signer;
+  readonly clock: Clock;
+  readonly onTrace: OnTrace | undefined;
+  /** Secrets of this link for `cpns trace`; only when the operator asked for a key log. */
+  readonly onSecret: ((line: string) => void) | undefined;
+  /** Chooses the machine once both OPENs are in. */
+  readonly start: (opened: Opened, session: LinkSession) => AnyMachineDriver;
+  /** Called once, after the link is down. */
+  readonly onEnd: (status: Status) => void;
+}
+
+type AnyInput = { readonly kind: string };
+
+/** A machine's driver as the session sees it. */
+export interface AnyMachineDriver {
+  feed(input: AnyInput): void;
+  readonly waiting: number;
+  onEnded: ((state: string) => void) | undefined;
+}
+
+export class LinkSession {
+  readonly gatt: GattLink;
+  readonly #options: LinkSessionOptions;
+  readonly #link: Link;
+  readonly #driver: LinkDriver;
+  #machine: AnyMachineDriver | undefined;
+  #name = '';
+  #joinKey: string | undefined;
+  #status: Status = 'link-lost';
+
+  constructor(options: LinkSessionOptions) {
+    this.gatt = options.gatt;
+    this.#options = options;
+    this.#link = new Link(options.link, options.clock.monotonicMs());
+    this.#driver = driveLink(options.gatt, this.#link, options.clock, (events) => {
+      for (const event of events) this.#take(event);
+    });
+    void this.#driver.ended.then(() => options.onEnd(this.#status));
+  }
+
+  /** Settles when the link is down. */
+  get ended(): Promise<void> {
+    return this.#driver.ended;
+  }
+
+  /** First 8 bytes of th1 in hex; empty until the OPENs were exchanged. */
+  get name(): string {
+    return this.#name;
+  }
+
+  feed(input: AnyInput): void {
+    this.#machine?.feed(input);
+  }
+
+  /** Ends the session: the machine says goodbye where it can. */
+  async close(): Promise<void> {
+    if (this.#machine) this.#machine.feed({ kind: 'stop' });
+    else void this.#driver.close('shutting-down');
+    await this.#driver.ended;
+  }
+
+  /** Sends application data on the data lane; only once live. */
+  sendData(body: Bytes): void {
+    this.#link.send(messageType('Data'), body, MESSAGE_TYPES.Data.lane);
+    this.#driver.flush();
+  }
+
+  /** Ties this link to a transaction in the trace. */
+  nameJoin(joinKey: string): void {
+    this.#joinKey = joinKey;
+    this.trace('LinkTranscript', 'local', 0);
+  }
+
+  trace(
+    name: string,
+    via: 'ble' | 'local',
+    bytes: number,
+    extra: { readonly step?: number; readonly segments?: number } = {},
+  ): void {
+    const { party, onTrace, clock } = this.#options;
+    const to = via === 'local' ? party : party === 'pne' ? 'gateway' : 'pne';
+    onTrace?.({
+      ...extra,
+      name,
+      from: party,
+      to,
+      via,
+      bytes,
+      atMs: clock.wallMs(),
+      link: this.#name,
+      ...(this.#joinKey !== undefined && { joinKey: this.#joinKey }),
+    });
+  }
+
+  /** What each link output does; a node adds the effects of its own party. */
+  readonly effects: LinkEffects = {
+    send: ({ message, body }) => this.#send(message, body),
+    limit: ({ bytes }) => this.#link.setReceiveLimit(bytes),
+    advance: ({ prk2 }) => {
+      this.#options.onSecret?.(`PRK2 ${this.#th1} ${toHex(prk2)}`);
+      this.#link.advance(prk2);
+      this.#driver.flush();
+    },
+    sign: async ({ message }) => ({ kind: 'signed', signature: await this.#options.signer.sign(message) }),
+    close: ({ status, abort }) => this.#leave(status, abort),
+  };
+  #th1 = '';
+
+  #send(message: MessageName, body: Bytes): void {
+    const { type, lane } = MESSAGE_TYPES[message];
+    this.#link.send(type, body, lane);
+    this.#driver.flush();
+    const bytes = body.length + RECORD_OVERHEAD_BYTES;
+    const step = LINK_STEPS[message];
+    this.trace(message, 'ble', bytes, {
+      ...(step !== undefined && { step }),
+      segments: segmentCount(bytes, this.#link.segmentBytes),
+    });
+  }
+
+  #leave(status: Status, abort: boolean): void {
+    this.#status = status;
+    if (this.#link.closed) return;
+    if (abort && status !== 'ok') this.#send('Abort', Abort.encode({ status }));
+    this.#link.closeAfterSending(status, this.#options.clock.monotonicMs());
+    this.#driver.flush();
+  }
+
+  #take(event: LinkEvent): void {
+    if (event.kind === 'opened') this.#open(event);
+    if (event.kind === 'message') this.#message(messageName(event.type) ?? 'unknown', event.body);
+    if (event.kind === 'closed') this.#closed(event.status);
+  }
+
+  #closed(status: Status): void {
+    if (this.#machine) this.#machine.feed(fromLink({ kind: 'linkClosed', status }));
+    else this.#status = status;
+  }
+
+  #open(event: Opened): void {
+    this.#th1 = toHex(event.th1);
+    this.#name = this.#th1.slice(0, 16);
+    this.#options.onSecret?.(`PRK1 ${this.#th1} ${toHex(event.prk1)}`);
+    const machine = this.#options.start(event, this);
+    this.#machine = machine;
+    // A failed output behind which the close was dropped must not leave a link without a machine.
+    machine.onEnded = () => this.#leave(this.#status, false);
+  }
+
+  #message(kind: string, body: Bytes): void {
+    if (!this.#machine) return;
+    if (this.#machine.waiting >= MAX_WAITING_INPUTS) this.#leave('link-violation', false);
+    else this.#machine.feed(fromLink({ kind, body }));
+  }
+}
+
+/** Widens an input: which kinds a machine knows is for its table to say. */
+function fromLink(input: { kind: string; body?: Bytes; status?: Status }): AnyInput {
+  return input;
+}
+
+/** Segments of a message of so many bytes, without grants (docs/protocol.md §3.1). */
+export function segmentCount(bytes: number, segmentBytes: number): number {
+  if (bytes <= segmentBytes - 1) return 1;
+  return 1 + Math.ceil((bytes - (segmentBytes - 3)) / (segmentBytes - 1));
+}

@@ -1,0 +1,409 @@
+/**
+ * The PNE as a program: advertises, takes one link at a time, runs enrolment or establishment on it, keeps what they
+ * decide on disk. Composition only; every rule of the protocol is in the machines and the link.
+ */
+import { join } from 'node:path';
+import { type Bytes, toHex } from '../base/bytes.ts';
+import { CpnsError } from '../base/errors.ts';
+import { JOIN_ID_BYTES } from '../base/ids.ts';
+import type { Status } from '../base/statuses.ts';
+import type { Clock } from '../base/time.ts';
+import { openPeripheral } from '../bluetooth/open.ts';
+import type { GattLink, Peripheral } from '../bluetooth/ports.ts';
+import type { PneConfig } from '../config/pne-config.ts';
+import { PNE_ENROL_MACHINE, type PneEnrolOutput } from '../enrolment/pne.ts';
+import { Machine } from '../establishment/machine.ts';
+import {
+  type DeclineStatus,
+  type Floor,
+  type JoinQuestion,
+  type KnownJoin,
+  PNE_MACHINE,
+  type PneInput,
+  type PneOutput,
+  serverTimeAt,
+} from '../establishment/pne.ts';
+import { InventoryPayload } from '../messages/inventory.ts';
+import { encodeAnnouncement } from '../network/advertisement.ts';
+import { parseSign1 } from '../security/cose.ts';
+import { coseKeyOf, thumbprintOf } from '../security/cose-key.ts';
+import { createEnrolmentCode, formatEnrolmentCode } from '../security/enrolment-code.ts';
+import { loadOrCreateKey } from '../security/keystore.ts';
+import type { Primitives } from '../security/primitives.ts';
+import { nodePrimitives } from '../security/primitives-node.ts';
+import type { Signer } from '../security/signer.ts';
+import { PneStore } from '../store/pne-store.ts';
+import { type AnyMachineDriver, LinkSession, type Opened } from './link-session.ts';
+import { MachineDriver } from './machine-driver.ts';
+import { type Owner, PoweredClock, readFloor, readOwner } from './pne-trust.ts';
+import { systemClock } from './system-clock.ts';
+import type { OnTrace } from './trace.ts';
+
+const SALT_LIFE_MS = 15 * 60_000;
+const CROWDED_SALT_LIFE_MS = 30_000;
+const ADVERTISED_TAGS = 3;
+const CODE_LIFE_MS = 10 * 60_000;
+const CODE_SECRET_BYTES = 12;
+const POWERED_WRITE_MS = 10 * 60_000;
+const STRANGERS = 10;
+const STRANGERS_WINDOW_MS = 10_000;
+/** After so long without a word of the server a PNE stops data, docs/protocol.md §8. */
+const STALE_POWERED_SECONDS = 24 * 3600;
+
+export interface PneOptions {
+  readonly stateDir: string;
+  readonly config: PneConfig;
+  /** Moniker of the controller; the configuration's by default. */
+  readonly adapter?: string | undefined;
+  readonly capture?: string | undefined;
+  /** Takes one line per secret, for `cpns trace`. */
+  readonly onSecret?: ((line: string) => void) | undefined;
+  readonly onTrace?: OnTrace | undefined;
+  readonly onEvent?: ((event: PneEvent) => void) | undefined;
+  /** Whether to join; asked once per PN Setup Request that verified. */
+  readonly ask: (question: JoinQuestion) => Promise<'ok' | DeclineStatus>;
+  readonly clock?: Clock | undefined;
+}
+
+export type PneEvent =
+  | { readonly kind: 'enrolled'; readonly userLabel: string; readonly homeAddress: string }
+  | { readonly kind: 'joined' | 'resumed' | 'updated'; readonly pnId: string; readonly version: number }
+  | { readonly kind: 'refused'; readonly pnId: string; readonly status: Status }
+  | { readonly kind: 'data'; readonly bytes: Bytes }
+  | { readonly kind: 'link'; readonly state: 'up' | 'down'; readonly status?: Status };
+
+export interface PneStatus {
+  readonly thumbprint: string;
+  readonly owner: string | undefined;
+  readonly homeAddress: string | undefined;
+  readonly link: 'none' | 'open';
+  readonly stale: boolean;
+  readonly pending: readonly { readonly pnId: string; readonly joinId: string }[];
+  readonly memberships: readonly {
+    readonly pnId: string;
+    readonly joinId: string;
+    readonly name: string;
+    readonly version: number;
+    readonly members: number;
+    /** SHA-256 of the signed inventory's exact bytes. */
+    readonly inventorySha256: string;
+  }[];
+}
+
+interface Code {
+  readonly secret: Bytes;
+  readonly expiresAtMs: number;
+}
+
+/** @throws CpnsError, BluetoothUnavailableError, MonikerError */
+export async function openPne(options: PneOptions): Promise<PneNode> {
+  const signer = loadOrCreateKey(join(options.stateDir, 'identity.pem'));
+  const store = new PneStore(join(options.stateDir, 'pne.sqlite'));
+  try {
+    const { bluetooth } = options.config;
+    const peripheral = await openPeripheral(options.adapter ?? bluetooth.adapter, {
+      capture: options.capture ?? bluetooth.capture,
+      randomAddress: bluetooth.randomAddress,
+    });
+    const node = new PneNode(options, signer, store, peripheral);
+    await node.announce();
+    return node;
+  } catch (error) {
+    store.close();
+    throw error;
+  }
+}
+
+export class PneNode {
+  readonly #options: PneOptions;
+  readonly #signer: Signer;
+  readonly #store: PneStore;
+  readonly #peripheral: Peripheral;
+  readonly #primitives: Primitives = nodePrimitives();
+  readonly #clock: Clock;
+  readonly #powered: PoweredClock;
+  readonly #thumbprint;
+  #owner: Owner | undefined;
+  #floor: Floor;
+  #code: Code | undefined;
+  #session: LinkSession | undefined;
+  #turn = 0;
+  #strangers: number[] = [];
+  #timers: NodeJS.Timeout[] = [];
+  #saltTimer: NodeJS.Timeout | undefined;
+  #closing = false;
+  #whenEnrolled: (() => void)[] = [];
+
+  constructor(options: PneOptions, signer: Signer, store: PneStore, peripheral: Peripheral) {
+    this.#options = options;
+    this.#signer = signer;
+    this.#store = store;
+    this.#peripheral = peripheral;
+    this.#clock = options.clock ?? systemClock;
+    this.#powered = new PoweredClock(this.#clock, store.clock().poweredSeconds);
+    this.#thumbprint = thumbprintOf(this.#primitives, signer.publicKey);
+    this.#owner = readOwner(store, this.#primitives);
+    this.#floor = readFloor(store, this.#clock);
+    peripheral.onLink = (gatt) => this.#accept(gatt);
+    this.#timers.push(setInterval(() => this.#countPowered(), POWERED_WRITE_MS));
+  }
+
+  /** Settles once the PNE is somebody's; at once when it is already. */
+  get enrolled(): Promise<void> {
+    if (this.#owner) return Promise.resolve();
+    return new Promise((resolve) => this.#whenEnrolled.push(resolve));
+  }
+
+  status(): PneStatus {
+    const joins = this.#store.joins().filter(({ state }) => state === 'pending');
+    const name = (known: KnownJoin) => ({
+      pnId: toHex(known.pnId),
+      joinId: toHex(known.th3.slice(0, JOIN_ID_BYTES)),
+    });
+    return {
+      thumbprint: toHex(this.#thumbprint),
+      owner: this.#owner?.userLabel,
+      homeAddress: this.#owner?.homeAddress,
+      link: this.#session ? 'open' : 'none',
+      stale: this.#stale,
+      pending: joins.map(name),
+      memberships: this.#store.memberships().map(({ join: known, inventory }) => {
+        const { name: pnName, members } = InventoryPayload.decode(parseSign1(inventory).payload);
+        return {
+          ...name(known),
+          name: pnName,
+          version: known.version,
+          members: members.length,
+          inventorySha256: toHex(this.#primitives.sha256(inventory)),
+        };
+      }),
+    };
+  }
+
+  /** The signed inventory of a PN this PNE is in. @param pnId hex */
+  inventory(pnId: string): Bytes | undefined {
+    return this.#store.memberships().find(({ join: known }) => toHex(known.pnId) === pnId)?.inventory;
+  }
+
+  /** Shows a new code; the one before is void. */
+  startEnrolment(): { readonly code: string; readonly expiresInMs: number } {
+    const secret = this.#primitives.randomBytes(CODE_SECRET_BYTES);
+    this.#store.forgetCode();
+    this.#code = { secret, expiresAtMs: this.#clock.monotonicMs() + CODE_LIFE_MS };
+    this.#timers.push(setTimeout(() => this.#endCode(secret), CODE_LIFE_MS));
+    void this.announce();
+    const code = createEnrolmentCode('pne', this.#thumbprint, secret);
+    return { code: formatEnrolmentCode(code), expiresInMs: CODE_LIFE_MS };
+  }
+
+  /** Sends application data to the gateway. @throws CpnsError link-lost, credential-expired when stale */
+  sendData(body: Bytes): void {
+    if (!this.#session) throw new CpnsError('link-lost');
+    if (this.#stale) throw new CpnsError('credential-expired', 'no word of the server for 24 h powered');
+    this.#session.sendData(body);
+  }
+
+  async close(): Promise<void> {
+    this.#closing = true;
+    for (const timer of this.#timers) clearTimeout(timer);
+    clearTimeout(this.#saltTimer);
+    await this.#session?.close();
+    await this.#peripheral.close();
+    this.#store.savePowered(this.#powered.seconds);
+    this.#store.close();
+  }
+
+  /** Advertises what holds now, under a fresh salt. */
+  async announce(): Promise<void> {
+    if (this.#closing || this.#session) return;
+    clearTimeout(this.#saltTimer);
+    const joins = this.#store.joins();
+    const secrets = [...joins.map(({ rms }) => rms), ...(this.#owner ? [this.#owner.homeRms] : [])];
+    const serviceData = encodeAnnouncement(this.#primitives, {
+      mode: 'pne',
+      enrolSecret: this.#code?.secret,
+      join: this.#owner !== undefined,
+      secrets,
+      turn: this.#turn++,
+    });
+    const lifeMs = secrets.length > ADVERTISED_TAGS ? CROWDED_SALT_LIFE_MS : SALT_LIFE_MS;
+    this.#saltTimer = setTimeout(() => void this.announce(), lifeMs);
+    await this.#peripheral.startAdvertising({ serviceData });
+  }
+
+  get #stale(): boolean {
+    return this.#powered.seconds - this.#store.clock().floorPowered > STALE_POWERED_SECONDS;
+  }
+
+  #countPowered(): void {
+    this.#store.savePowered(this.#powered.seconds);
+  }
+
+  #endCode(secret: Bytes): void {
+    if (this.#code?.secret !== secret) return;
+    secret.fill(0);
+    this.#code = undefined;
+    void this.announce();
+  }
+
+  /** Whether one more link may be served now: strangers share ten per ten seconds. */
+  #admit(): boolean {
+    const nowMs = this.#clock.monotonicMs();
+    this.#strangers = this.#strangers.filter((atMs) => nowMs - atMs < STRANGERS_WINDOW_MS);
+    if (this.#strangers.length >= STRANGERS) return false;
+    this.#strangers.push(nowMs);
+    return true;
+  }
+
+  #accept(gatt: GattLink): void {
+    if (this.#closing || this.#session || !this.#admit()) {
+      void gatt.close();
+      return;
+    }
+    this.#emit({ kind: 'link', state: 'up' });
+    const joins = this.#store.joins();
+    this.#session = new LinkSession({
+      gatt,
+      party: 'pne',
+      signer: this.#signer,
+      clock: this.#clock,
+      onTrace: this.#options.onTrace,
+      onSecret: this.#options.onSecret,
+      link: {
+        side: 'peripheral',
+        role: 'pne',
+        transportSegmentBytes: gatt.maxSegmentBytes,
+        primitives: this.#primitives,
+        ephemeral: this.#primitives.generateEphemeral(),
+        accept: {
+          establish: this.#owner !== undefined,
+          ...(this.#code && { enrolSecret: this.#code.secret.slice() }),
+          sessions: joins.map((known) => ({ rms: known.rms.slice(), ref: toHex(known.th3) })),
+        },
+      },
+      start: (opened, session) =>
+        opened.linkKind === 'enrol' ? this.#enrol(opened, session) : this.#establish(opened, session, joins),
+      onEnd: (status) => this.#linkEnded(status),
+    });
+  }
+
+  #linkEnded(status: Status): void {
+    this.#session = undefined;
+    this.#emit({ kind: 'link', state: 'down', status });
+    void this.announce();
+  }
+
+  #enrol(opened: Opened, session: LinkSession): AnyMachineDriver {
+    const { epoch, spentOn } = this.#store.enrolmentCode();
+    const { device } = this.#options.config;
+    const machine = new Machine(PNE_ENROL_MACHINE, {
+      primitives: this.#primitives,
+      publicKey: this.#signer.publicKey,
+      coseKey: coseKeyOf(this.#signer.publicKey),
+      pneId: device.pneId,
+      capability: device.capability,
+      epoch: epoch + 1,
+      spentOn,
+    });
+    type On<K> = Extract<PneEnrolOutput, { readonly kind: K }>;
+    const driver = new MachineDriver(
+      machine,
+      {
+        ...session.effects,
+        persistSpent: (out: On<'persistSpent'>) => this.#store.spendCode(out.gatewayThumbprint, out.epoch),
+        persistOwnership: (out: On<'persistOwnership'>) => this.#own(out.ownership),
+        enrolled: (out: On<'enrolled'>) => {
+          const { userLabel, homeAddress } = out.ownership;
+          this.#emit({ kind: 'enrolled', userLabel, homeAddress });
+          for (const resolve of this.#whenEnrolled.splice(0)) resolve();
+        },
+      },
+      this.#clock,
+    );
+    driver.feed({ kind: 'opened', th1: opened.th1, prk1: opened.prk1 });
+    return driver as AnyMachineDriver;
+  }
+
+  #own(ownership: Extract<PneEnrolOutput, { readonly kind: 'persistOwnership' }>['ownership']): void {
+    const { offer, userLabel, epoch, rms, serverTime } = ownership;
+    const stored = { offer, userLabel, epoch, homeRms: rms, serverKeysStatement: undefined };
+    this.#store.saveOwnership(stored, serverTime, this.#powered.seconds);
+    this.#owner = readOwner(this.#store, this.#primitives);
+    this.#floor = { serverTime, atMs: this.#clock.monotonicMs() };
+    this.#code?.secret.fill(0);
+    this.#code = undefined;
+  }
+
+  #establish(opened: Opened, session: LinkSession, joins: readonly KnownJoin[]): AnyMachineDriver {
+    const owner = this.#owner;
+    // Establishment and resumption are accepted only when there is an owner (the link's `accept` above).
+    if (!owner) throw new CpnsError('not-enrolled');
+    const { device } = this.#options.config;
+    const machine = new Machine(PNE_MACHINE, {
+      primitives: this.#primitives,
+      identity: {
+        thumbprint: this.#thumbprint,
+        homeAddress: owner.homeAddress,
+        capability: device.capability,
+        contents: device.contents.length > 0 ? device.contents : undefined,
+        pneId: device.pneId,
+      },
+      serverKeys: owner.serverKeys,
+      floor: this.#floor,
+      joins,
+    });
+    const driver = new MachineDriver(
+      machine,
+      { ...session.effects, ...this.#effects(session, (input) => driver.feed(input)) },
+      this.#clock,
+    );
+    const known = joins.find(({ th3 }) => toHex(th3) === opened.sessionRef);
+    driver.feed({ kind: 'opened', th1: opened.th1, prk1: opened.prk1, join: known });
+    return driver as AnyMachineDriver;
+  }
+
+  #effects(session: LinkSession, feed: (input: PneInput) => void) {
+    type On<K> = Extract<PneOutput, { readonly kind: K }>;
+    const powered = () => this.#powered.seconds;
+    const report = (out: Extract<PneOutput, { readonly kind: 'joined' | 'resumed' | 'updated' }>) => {
+      session.trace('MembershipStored', 'local', 0);
+      this.#emit({ kind: out.kind, pnId: toHex(out.join.pnId), version: out.join.version });
+    };
+    return {
+      ask: (out: On<'ask'>) => {
+        const answer = (status: 'ok' | DeclineStatus) => feed({ kind: 'decided', status });
+        this.#options.ask(out.question).then(answer, () => answer('declined'));
+      },
+      persistPending: (out: On<'persistPending'>) => {
+        this.#floor = out.floor;
+        this.#store.savePending(out.join, this.#serverTime(out.floor), powered());
+      },
+      forgetPending: (out: On<'forgetPending'>) => this.#store.forgetPending(out.th3),
+      persistMember: (out: On<'persistMember'>) => this.#store.saveMember(out.join, out.inventory, powered()),
+      persistFloor: (out: On<'persistFloor'>) => {
+        this.#floor = out.floor;
+        this.#store.saveFloor(this.#serverTime(out.floor), powered());
+      },
+      persistServerKeys: (out: On<'persistServerKeys'>) => {
+        this.#store.saveServerKeys(out.statement);
+        this.#owner = readOwner(this.#store, this.#primitives);
+      },
+      joined: report,
+      resumed: report,
+      updated: report,
+      refused: (out: On<'refused'>) =>
+        this.#emit({ kind: 'refused', pnId: toHex(out.join.pnId), status: out.status }),
+      data: (out: On<'data'>) => {
+        if (!this.#stale) this.#emit({ kind: 'data', bytes: out.body });
+      },
+    };
+  }
+
+  #serverTime(floor: Floor): number {
+    return serverTimeAt(floor, this.#clock.monotonicMs());
+  }
+
+  #emit(event: PneEvent): void {
+    this.#options.onEvent?.(event);
+  }
+}

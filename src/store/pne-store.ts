@@ -1,0 +1,252 @@
+/**
+ * What a PNE keeps on disk: owner and keys, joins from before step 6 on, inventories, the time floor and how long it has
+ * been powered (docs/protocol.md §12, row PNE). Typed functions, no SQL elsewhere; each write is one durable transaction.
+ */
+import type { Bytes } from '../base/bytes.ts';
+import { CpnsError } from '../base/errors.ts';
+import { GatewayId, PnId } from '../base/ids.ts';
+import type { ServerSeconds } from '../base/time.ts';
+import type { KnownJoin } from '../establishment/pne.ts';
+import { type Database, openDatabase } from './sqlite.ts';
+
+const MIGRATIONS = [
+  `
+-- One row: whose PNE this is, what it pins, and how far time has come as far as it can know.
+CREATE TABLE ownership (
+  id            INTEGER PRIMARY KEY CHECK (id = 1),
+  offer         BLOB    NOT NULL, -- EnrolOfferPayload, as verified
+  user_label    TEXT    NOT NULL,
+  epoch         INTEGER NOT NULL,
+  home_rms      BLOB    NOT NULL CHECK (length(home_rms) = 32),
+  server_keys   BLOB              -- the root's newest statement, when one came
+) STRICT;
+
+CREATE TABLE enrolment_code (
+  id        INTEGER PRIMARY KEY CHECK (id = 1),
+  epoch     INTEGER NOT NULL,     -- of the last claim signed
+  spent_on  BLOB                  -- thumbprint of the gateway key; null once the code is gone
+) STRICT;
+
+CREATE TABLE clock (
+  id              INTEGER PRIMARY KEY CHECK (id = 1),
+  floor           INTEGER NOT NULL,
+  powered_seconds INTEGER NOT NULL,
+  floor_powered   INTEGER NOT NULL -- powered_seconds when the floor was set
+) STRICT;
+INSERT INTO clock VALUES (1, 0, 0, 0);
+
+CREATE TABLE known_join (
+  th3        BLOB    PRIMARY KEY CHECK (length(th3) = 32),
+  state      TEXT    NOT NULL CHECK (state IN ('pending', 'member')),
+  pn_id      BLOB    NOT NULL CHECK (length(pn_id) = 8),
+  gateway_id BLOB    NOT NULL CHECK (length(gateway_id) = 8),
+  rms        BLOB    NOT NULL CHECK (length(rms) = 32),
+  capability BLOB    NOT NULL,
+  version    INTEGER NOT NULL,
+  inventory  BLOB,
+  powered    INTEGER NOT NULL      -- powered_seconds when it was written
+) STRICT;
+CREATE UNIQUE INDEX one_membership_a_pn ON known_join (pn_id) WHERE state = 'member';
+`,
+];
+
+/** A join is forgotten unsettled after the PNE was powered this long. */
+const PENDING_POWERED_SECONDS = 24 * 3600;
+
+export interface StoredOwnership {
+  /** EnrolOfferPayload as verified: keys, home address, credential. */
+  readonly offer: Bytes;
+  readonly userLabel: string;
+  readonly epoch: number;
+  /** 32 bytes. */
+  readonly homeRms: Bytes;
+  readonly serverKeysStatement: Bytes | undefined;
+}
+
+export interface Membership {
+  readonly join: KnownJoin;
+  /** The signed inventory, exact bytes. */
+  readonly inventory: Bytes;
+}
+
+interface JoinRow {
+  th3: Buffer;
+  state: 'pending' | 'member';
+  pn_id: Buffer;
+  gateway_id: Buffer;
+  rms: Buffer;
+  capability: Buffer;
+  version: number;
+  inventory: Buffer | null;
+}
+
+const own = (buffer: Buffer): Bytes => new Uint8Array(buffer);
+
+export class PneStore {
+  readonly #db: Database;
+
+  constructor(path: string) {
+    this.#db = openDatabase(path, MIGRATIONS);
+  }
+
+  ownership(): StoredOwnership | undefined {
+    const row = this.#db.prepare('SELECT * FROM ownership').get() as
+      | { offer: Buffer; user_label: string; epoch: number; home_rms: Buffer; server_keys: Buffer | null }
+      | undefined;
+    if (!row) return undefined;
+    return {
+      offer: own(row.offer),
+      userLabel: row.user_label,
+      epoch: row.epoch,
+      homeRms: own(row.home_rms),
+      serverKeysStatement: row.server_keys ? own(row.server_keys) : undefined,
+    };
+  }
+
+  /** Epoch of the last claim this key signed, 0 for none; and the gateway key the present code was spent on. */
+  enrolmentCode(): { readonly epoch: number; readonly spentOn: Bytes | undefined } {
+    const row = this.#db.prepare('SELECT epoch, spent_on FROM enrolment_code').get() as
+      | { epoch: number; spent_on: Buffer | null }
+      | undefined;
+    return { epoch: row?.epoch ?? 0, spentOn: row?.spent_on ? own(row.spent_on) : undefined };
+  }
+
+  /** A new code is shown: nothing was claimed under it. */
+  forgetCode(): void {
+    this.#write(() => this.#db.prepare('UPDATE enrolment_code SET spent_on = NULL').run());
+  }
+
+  spendCode(gatewayThumbprint: Bytes, epoch: number): void {
+    this.#write(() =>
+      this.#db
+        .prepare('INSERT OR REPLACE INTO enrolment_code VALUES (1, ?, ?)')
+        .run(epoch, gatewayThumbprint),
+    );
+  }
+
+  /** The PNE has a new owner record: what it knew of others' networks stays only when the owner is the same. */
+  saveOwnership(ownership: StoredOwnership, serverTime: ServerSeconds, poweredSeconds: number): void {
+    this.#write(() => {
+      const { offer, userLabel, epoch, homeRms } = ownership;
+      this.#db
+        .prepare('INSERT OR REPLACE INTO ownership VALUES (1, ?, ?, ?, ?, NULL)')
+        .run(offer, userLabel, epoch, homeRms);
+      this.#db.prepare('UPDATE enrolment_code SET spent_on = NULL').run();
+      this.#raiseFloor(serverTime, poweredSeconds);
+    });
+  }
+
+  saveServerKeys(statement: Bytes): void {
+    this.#write(() => this.#db.prepare('UPDATE ownership SET server_keys = ?').run(statement));
+  }
+
+  clock(): { readonly floor: ServerSeconds; readonly poweredSeconds: number; readonly floorPowered: number } {
+    const row = this.#db.prepare('SELECT * FROM clock').get() as {
+      floor: number;
+      powered_seconds: number;
+      floor_powered: number;
+    };
+    return { floor: row.floor, poweredSeconds: row.powered_seconds, floorPowered: row.floor_powered };
+  }
+
+  /** Counts powered time on; pending joins that got too old go. */
+  savePowered(poweredSeconds: number): void {
+    this.#write(() => {
+      this.#db.prepare('UPDATE clock SET powered_seconds = max(powered_seconds, ?)').run(poweredSeconds);
+      this.#db
+        .prepare("DELETE FROM known_join WHERE state = 'pending' AND powered < ?")
+        .run(poweredSeconds - PENDING_POWERED_SECONDS);
+    });
+  }
+
+  /** The floor never goes back; each statement counts as fresh, also one of the same second. */
+  saveFloor(serverTime: ServerSeconds, poweredSeconds: number): void {
+    this.#write(() => this.#raiseFloor(serverTime, poweredSeconds));
+  }
+
+  /** Before step 6: with it the PNE can learn the outcome whatever happens next. */
+  savePending(join: KnownJoin, serverTime: ServerSeconds, poweredSeconds: number): void {
+    this.#write(() => {
+      this.#raiseFloor(serverTime, poweredSeconds);
+      this.#insert(join, null, poweredSeconds);
+    });
+  }
+
+  forgetPending(th3: Bytes): void {
+    this.#write(() =>
+      this.#db.prepare("DELETE FROM known_join WHERE state = 'pending' AND th3 = ?").run(th3),
+    );
+  }
+
+  /**
+   * Before the acknowledgement. A newer inventory of the same join replaces the older; a new join of the same PN
+   * replaces the membership and ends the pending joins written before it.
+   */
+  saveMember(join: KnownJoin, inventory: Bytes, poweredSeconds: number): void {
+    this.#write(() => {
+      this.#db
+        .prepare(
+          `DELETE FROM known_join WHERE pn_id = ? AND gateway_id = ? AND (state = 'member' OR rowid <=
+             coalesce((SELECT rowid FROM known_join WHERE th3 = ?), 0))`,
+        )
+        .run(join.pnId, join.gatewayId, join.th3);
+      this.#insert(join, inventory, poweredSeconds);
+    });
+  }
+
+  /** Pending joins first, newest first, then memberships. */
+  joins(): readonly KnownJoin[] {
+    const rows = this.#db
+      .prepare('SELECT * FROM known_join ORDER BY state DESC, rowid DESC')
+      .all() as JoinRow[];
+    return rows.map(toJoin);
+  }
+
+  memberships(): readonly Membership[] {
+    const rows = this.#db
+      .prepare("SELECT * FROM known_join WHERE state = 'member' ORDER BY rowid")
+      .all() as JoinRow[];
+    return rows.map((row) => ({ join: toJoin(row), inventory: own(row.inventory ?? Buffer.alloc(0)) }));
+  }
+
+  close(): void {
+    this.#db.close();
+  }
+
+  #insert(join: KnownJoin, inventory: Bytes | null, poweredSeconds: number): void {
+    const { th3, state, pnId, gatewayId, rms, capability, version } = join;
+    this.#db
+      .prepare('INSERT INTO known_join VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)')
+      .run(th3, state, pnId, gatewayId, rms, capability, version, inventory, poweredSeconds);
+  }
+
+  #raiseFloor(serverTime: ServerSeconds, poweredSeconds: number): void {
+    this.#db
+      .prepare(
+        'UPDATE clock SET floor = max(floor, ?), powered_seconds = max(powered_seconds, ?), floor_powered = ?',
+      )
+      .run(serverTime, poweredSeconds, poweredSeconds);
+  }
+
+  /** @throws CpnsError cannot-persist */
+  #write(change: () => unknown): void {
+    try {
+      this.#db.transaction(change).immediate();
+    } catch (cause) {
+      const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'database';
+      throw new CpnsError('cannot-persist', code, { cause });
+    }
+  }
+}
+
+function toJoin(row: JoinRow): KnownJoin {
+  return {
+    state: row.state,
+    pnId: PnId(own(row.pn_id)),
+    gatewayId: GatewayId(own(row.gateway_id)),
+    th3: own(row.th3),
+    rms: own(row.rms),
+    capability: own(row.capability),
+    version: row.version,
+  };
+}
