@@ -77,6 +77,8 @@ export interface GatewaySession {
   m1?: Bytes;
   thumbprint?: Thumbprint;
   th2?: Bytes;
+  /** Step 3 as it was sent. */
+  registration?: Bytes;
   waitingFor?: Waiting['status'];
   /** Version of the inventory that the PNE was sent last. */
   toldVersion?: number;
@@ -128,8 +130,13 @@ export type GatewayOutput =
       readonly txn: TransactionId;
     }
   | { readonly kind: 'register'; readonly txn: TransactionId; readonly request: Bytes }
-  | { readonly kind: 'persistJoin'; readonly join: GatewayJoin; readonly response: Bytes }
-  | { readonly kind: 'respond'; readonly txn: TransactionId; readonly response: Bytes }
+  | {
+      readonly kind: 'persistJoin';
+      readonly join: GatewayJoin;
+      readonly registration: Bytes;
+      readonly response: Bytes;
+    }
+  | { readonly kind: 'respond'; readonly join: GatewayJoin; readonly response: Bytes }
   | { readonly kind: 'advance'; readonly prk2: Bytes }
   | { readonly kind: 'persistAcknowledged'; readonly join: GatewayJoin }
   | { readonly kind: 'live'; readonly join: GatewayJoin; readonly version: number }
@@ -188,6 +195,7 @@ function register(session: GatewaySession, input: GatewayMessageInput): GatewayS
     const txn = transactionIdOf(transcript);
     const { openG, openP } = opening;
     const request = PnRegistrationRequest.encode({ openG, openP, m1, m2, gatewayInfo: session.gatewayInfo });
+    session.registration = request;
     return goTo(
       'awaiting-challenge',
       { kind: 'limit', bytes: AUTHENTICATED_LIMIT },
@@ -242,9 +250,9 @@ function relayResponse(session: GatewaySession, input: GatewayMessageInput): Gat
   session.waitingFor = 'awaiting-user';
   return goTo(
     'awaiting-outcome',
-    { kind: 'persistJoin', join, response: input.body },
+    { kind: 'persistJoin', join, registration: known(session.registration), response: input.body },
     { kind: 'advance', prk2: trafficSecret(session, join.th3) },
-    { kind: 'respond', txn: join.txn, response: input.body },
+    { kind: 'respond', join, response: input.body },
   );
 }
 

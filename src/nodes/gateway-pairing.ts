@@ -1,0 +1,163 @@
+/**
+ * Enrolment codes at the home gateway: what a person typed in, who waits for it, and the session that proves it
+ * (docs/protocol.md §7). Codes are in memory only and live for ten minutes.
+ */
+import { type Bytes, toHex } from '../base/bytes.ts';
+import { CpnsError, statusOfError } from '../base/errors.ts';
+import { Thumbprint } from '../base/ids.ts';
+import type { Status } from '../base/statuses.ts';
+import type { Clock } from '../base/time.ts';
+import {
+  type EnrolledPne,
+  GATEWAY_ENROL_MACHINE,
+  type GatewayEnrolOutput,
+  type Offer,
+} from '../enrolment/gateway.ts';
+import { Machine } from '../establishment/machine.ts';
+import { type ServerClient, withRetry } from '../https/server-client.ts';
+import { encodeCbor } from '../messages/cbor.ts';
+import { CoseKey } from '../messages/common.ts';
+import { EnrolmentRequest } from '../messages/enrolment.ts';
+import { type Announced, showsCode } from '../network/advertisement.ts';
+import { coseKeyOf } from '../security/cose-key.ts';
+import { parseEnrolmentCode } from '../security/enrolment-code.ts';
+import type { Primitives } from '../security/primitives.ts';
+import type { HomeStore } from '../store/gateway-home.ts';
+import type { AnyMachineDriver, LinkSession, Opened } from './link-session.ts';
+import { MachineDriver } from './machine-driver.ts';
+
+const CODE_LIFE_MS = 10 * 60_000;
+const MAX_CODES = 8;
+const RETRY = { firstMs: 300, maxMs: 2_000, attempts: 4 };
+
+export interface PairedPne {
+  readonly thumbprint: string;
+  readonly label: string | undefined;
+}
+
+/** One code that was typed in. */
+export interface Pairing {
+  readonly secret: Bytes;
+  readonly thumbprintPrefix: Bytes;
+  readonly settle: (result: PairedPne | CpnsError) => void;
+  /** Why the last attempt failed; the code lives on. */
+  lastStatus: Status | undefined;
+  timer: NodeJS.Timeout;
+}
+
+export interface PairingsOptions {
+  readonly primitives: Primitives;
+  readonly clock: Clock;
+  readonly home: HomeStore;
+  readonly client: ServerClient;
+  /** The offer apart from its nonce. */
+  readonly offer: () => Omit<Offer, 'nonce'>;
+}
+
+export class Pairings {
+  readonly #options: PairingsOptions;
+  readonly #codes = new Map<string, Pairing>();
+
+  constructor(options: PairingsOptions) {
+    this.#options = options;
+  }
+
+  get waiting(): number {
+    return this.#codes.size;
+  }
+
+  /**
+   * Waits until the PNE that shows this code is enrolled.
+   * @throws CpnsError enrolment-code-wrong (not a code), enrolment-code-spent (ten minutes are over; with the status of
+   * the last attempt), busy
+   */
+  add(codeText: string): Promise<PairedPne> {
+    const { kind, secret, thumbprintPrefix } = parseEnrolmentCode(codeText);
+    if (kind !== 'pne') throw new CpnsError('enrolment-code-wrong', 'this code is shown by a gateway');
+    if (this.#codes.size >= MAX_CODES) throw new CpnsError('busy', 'too many codes at once');
+    const key = toHex(secret);
+    return new Promise((resolve, reject) => {
+      const settle = (result: PairedPne | CpnsError) => {
+        const pairing = this.#codes.get(key);
+        if (!pairing) return;
+        clearTimeout(pairing.timer);
+        this.#codes.delete(key);
+        if (result instanceof CpnsError) reject(result);
+        else resolve(result);
+      };
+      const timer = setTimeout(() => settle(this.#timedOut(key)), CODE_LIFE_MS);
+      this.#codes.set(key, { secret, thumbprintPrefix, settle, lastStatus: undefined, timer });
+    });
+  }
+
+  #timedOut(key: string): CpnsError {
+    const status = this.#codes.get(key)?.lastStatus;
+    return new CpnsError(status ?? 'enrolment-code-spent', 'no PNE with this code was enrolled in time');
+  }
+
+  /** The pairing whose code the PNE shows. */
+  find(announced: Announced): Pairing | undefined {
+    for (const pairing of this.#codes.values()) {
+      if (showsCode(this.#options.primitives, announced, pairing.secret)) return pairing;
+    }
+    return undefined;
+  }
+
+  /** What E1 needs from the server. @throws CpnsError */
+  async nonce(): Promise<Bytes> {
+    return (await withRetry(() => this.#options.client.enrolmentNonce(), RETRY)).nonce;
+  }
+
+  close(): void {
+    for (const { settle } of [...this.#codes.values()]) settle(new CpnsError('shutting-down'));
+  }
+
+  /** The machine for a link that was opened with this pairing's code. */
+  start(pairing: Pairing, nonce: Bytes, opened: Opened, session: LinkSession): AnyMachineDriver {
+    const { primitives, home, client, clock, offer } = this.#options;
+    const machine = new Machine(GATEWAY_ENROL_MACHINE, {
+      primitives,
+      offer: { ...offer(), nonce },
+      expectedThumbprint: pairing.thumbprintPrefix,
+    });
+    type On<K> = Extract<GatewayEnrolOutput, { readonly kind: K }>;
+    const driver = new MachineDriver(
+      machine,
+      {
+        ...session.effects,
+        claim: ({ request }: On<'claim'>) => {
+          const send = () => client.enrolPne(nonce, EnrolmentRequest.decode(request));
+          withRetry(send, RETRY).then(
+            (receipt) => driver.feed({ kind: 'receipt', receipt }),
+            (error) => driver.feed({ kind: 'refused', status: statusOfError(error) }),
+          );
+        },
+        persistEnrolled: ({ pne }: On<'persistEnrolled'>) => home.savePne(this.#record(pne)),
+        persistAcknowledged: ({ pne }: On<'persistAcknowledged'>) => {
+          home.acknowledgePne(Thumbprint(pne.thumbprint));
+          // The server lists it as not acknowledged until it hears so; nothing else hangs on it.
+          client.ackEnrolment(nonce, 'ok').catch(() => {});
+        },
+        enrolled: ({ pne }: On<'enrolled'>) =>
+          pairing.settle({ thumbprint: toHex(pne.thumbprint), label: pne.pneId }),
+      },
+      clock,
+    );
+    const { th1, prk1, openG, openP } = opened;
+    driver.feed({ kind: 'opened', th1, prk1, openG, openP });
+    return driver as AnyMachineDriver;
+  }
+
+  #record(pne: EnrolledPne): Parameters<HomeStore['savePne']>[0] {
+    const { key, thumbprint, pneId, capability, epoch, rms } = pne;
+    return {
+      thumbprint: Thumbprint(thumbprint),
+      key: encodeCbor(CoseKey.toCbor(coseKeyOf(key), 'CoseKey')),
+      ...(pneId !== undefined && { pneId }),
+      ...(capability !== undefined && { capability }),
+      epoch,
+      rms,
+      enrolledAt: this.#options.clock.wallSeconds(),
+    };
+  }
+}

@@ -1,0 +1,210 @@
+/**
+ * The initiating gateway's links: one machine each, its effects on store, server and routing table, and the way to find
+ * the session of a join. Composition; what is said and checked is in src/establishment/gateway.ts.
+ */
+import { type Bytes, equal, toHex } from '../base/bytes.ts';
+import { CpnsError, statusOfError } from '../base/errors.ts';
+import type { GatewayId, JoinId, PnId } from '../base/ids.ts';
+import type { Clock } from '../base/time.ts';
+import {
+  GATEWAY_MACHINE,
+  type GatewayInput,
+  type GatewayJoin,
+  type GatewayOutput,
+  type GatewaySession,
+  type Invitation,
+  type Settlement,
+} from '../establishment/gateway.ts';
+import { Machine } from '../establishment/machine.ts';
+import type { ServerClient } from '../https/server-client.ts';
+import { InventoryPayload } from '../messages/inventory.ts';
+import type { GatewayInfo } from '../messages/registration.ts';
+import { memberOf } from '../network/inventory.ts';
+import { RoutingTable } from '../network/routing-table.ts';
+import { parseSign1 } from '../security/cose.ts';
+import type { Primitives } from '../security/primitives.ts';
+import type { ServerKeys } from '../security/server-keys.ts';
+import type { NetworkStore } from '../store/gateway-networks.ts';
+import type { Registrations } from './gateway-registrations.ts';
+import type { AnyMachineDriver, LinkSession, Opened } from './link-session.ts';
+import { MachineDriver } from './machine-driver.ts';
+
+export interface SessionsOptions {
+  readonly primitives: Primitives;
+  readonly clock: Clock;
+  readonly networks: NetworkStore;
+  readonly client: ServerClient;
+  readonly registrations: Registrations;
+  readonly gatewayId: GatewayId;
+  readonly serverKeys: () => ServerKeys;
+  readonly credential: () => Bytes;
+  readonly gatewayInfo: GatewayInfo;
+  readonly onLive: (join: GatewayJoin, version: number) => void;
+  readonly onData: (join: GatewayJoin, body: Bytes) => void;
+}
+
+interface Running {
+  readonly session: LinkSession;
+  readonly data: GatewaySession;
+  readonly driver: AnyMachineDriver;
+  live: boolean;
+}
+
+export class Sessions {
+  readonly routes = new RoutingTable<LinkSession>();
+  readonly #options: SessionsOptions;
+  readonly #running = new Map<LinkSession, Running>();
+
+  constructor(options: SessionsOptions) {
+    this.#options = options;
+  }
+
+  /** The machine that invites the PNE of a link. */
+  invite(invitation: Invitation, opened: Opened, session: LinkSession): AnyMachineDriver {
+    return this.#start({ ...this.#common(), invitation }, opened, session);
+  }
+
+  /** The machine that resumes a join. */
+  resume(
+    join: GatewayJoin,
+    settlement: Settlement | undefined,
+    opened: Opened,
+    session: LinkSession,
+  ): AnyMachineDriver {
+    const data = { ...this.#common(), invitation: undefined, join, ...(settlement && { settlement }) };
+    return this.#start(data, opened, session);
+  }
+
+  /** A link went down. */
+  ended(session: LinkSession): void {
+    this.routes.remove(session);
+    this.#running.delete(session);
+  }
+
+  tell(joinId: JoinId, input: GatewayInput): void {
+    this.#ofJoin(joinId)?.driver.feed(input);
+  }
+
+  tellAll(pnId: PnId, input: GatewayInput): void {
+    for (const { data, driver } of this.#running.values()) {
+      if (data.join && equal(data.join.pnId, pnId)) driver.feed(input);
+    }
+  }
+
+  /** Whether a session is inviting somebody to this PN, or has a member of it. */
+  uses(pnId: PnId): boolean {
+    return [...this.#running.values()].some(({ data }) =>
+      equal(data.invitation?.pnId ?? data.join?.pnId ?? new Uint8Array(0), pnId),
+    );
+  }
+
+  /** Joins whose PNE has a live link now. */
+  liveJoins(): readonly JoinId[] {
+    return [...this.#running.values()].flatMap(({ data, live }) =>
+      live && data.join ? [data.join.joinId] : [],
+    );
+  }
+
+  /** Asks the server for a fresh statement for every live member. */
+  refreshAll(): void {
+    for (const { data, driver, live } of this.#running.values()) {
+      const { join, opening } = data;
+      if (live && join && opening) this.#fetchFreshness(opening.th1, join.joinId, driver);
+    }
+  }
+
+  /** Sends data to a member. @throws CpnsError link-lost when it has no live link */
+  sendData(pnId: PnId, handle: number, body: Bytes): void {
+    const session = this.routes.linkOfMember(pnId, handle);
+    if (!session) throw new CpnsError('link-lost', 'the member has no live link');
+    session.sendData(body);
+  }
+
+  #common() {
+    const { primitives, serverKeys, gatewayId, credential, gatewayInfo } = this.#options;
+    return {
+      primitives,
+      serverKeys: serverKeys(),
+      gatewayId,
+      credential: credential(),
+      serverKeysStatement: undefined,
+      gatewayInfo,
+    };
+  }
+
+  #ofJoin(joinId: JoinId): Running | undefined {
+    for (const running of this.#running.values()) {
+      if (running.data.join && equal(running.data.join.joinId, joinId)) return running;
+    }
+    return undefined;
+  }
+
+  #start(data: GatewaySession, opened: Opened, session: LinkSession): AnyMachineDriver {
+    const driver = new MachineDriver(
+      new Machine(GATEWAY_MACHINE, data),
+      { ...session.effects, ...this.#effects(session, (input) => driver.feed(input)) },
+      this.#options.clock,
+    );
+    const running: Running = { session, data, driver: driver as AnyMachineDriver, live: false };
+    this.#running.set(session, running);
+    const { th1, prk1, openG, openP } = opened;
+    driver.feed({ kind: 'opened', th1, prk1, openG, openP });
+    return running.driver;
+  }
+
+  #effects(session: LinkSession, feed: (input: GatewayInput) => void) {
+    const { networks, registrations, clock, onData } = this.#options;
+    type On<K> = Extract<GatewayOutput, { readonly kind: K }>;
+    return {
+      provisional: ({ pnId, txn }: On<'provisional'>) => {
+        this.routes.addProvisional(pnId, txn, session);
+        session.nameJoin(toHex(txn));
+      },
+      register: ({ txn, request }: On<'register'>) => {
+        const refused = (error: unknown) => feed({ kind: 'refused', status: statusOfError(error) });
+        registrations
+          .register(txn, request)
+          .then((challenge) => feed({ kind: 'challenged', challenge }), refused);
+      },
+      persistJoin: ({ join, registration, response }: On<'persistJoin'>) => {
+        this.routes.nameJoin(session, join.joinId);
+        networks.saveJoin({ ...join, registration, response }, clock.wallSeconds());
+      },
+      respond: ({ join, response }: On<'respond'>) => {
+        void registrations.respond(join.txn, join.joinId, response);
+      },
+      persistAcknowledged: ({ join }: On<'persistAcknowledged'>) => networks.acknowledgeJoin(join.joinId),
+      live: ({ join, version }: On<'live'>) => this.#becameLive(session, join, version),
+      fetchFreshness: ({ th1, joinId }: On<'fetchFreshness'>) => {
+        const running = this.#running.get(session);
+        if (running) this.#fetchFreshness(th1, joinId, running.driver);
+      },
+      data: ({ body }: On<'data'>) => {
+        const join = this.#running.get(session)?.data.join;
+        if (join) onData(join, body);
+      },
+    };
+  }
+
+  #becameLive(session: LinkSession, join: GatewayJoin, version: number): void {
+    const running = this.#running.get(session);
+    const settlement = running?.data.settlement;
+    if (!running || settlement?.status !== 'ok') return;
+    running.live = true;
+    session.nameJoin(toHex(join.txn));
+    const inventory = InventoryPayload.decode(parseSign1(settlement.inventory).payload);
+    const handle = memberOf(inventory, join.joinId)?.handle;
+    if (handle !== undefined) {
+      void this.routes.makeLive(join.pnId, join.joinId, handle, session)?.close();
+    }
+    this.#options.onLive(join, version);
+  }
+
+  /** A server that can't be reached now is asked again with the next round. */
+  #fetchFreshness(th1: Bytes, joinId: JoinId, driver: AnyMachineDriver): void {
+    this.#options.client.freshness(th1, joinId).then(
+      (statement) => driver.feed({ kind: 'freshness', statement } as { kind: string }),
+      () => {},
+    );
+  }
+}
