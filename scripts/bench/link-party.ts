@@ -1,0 +1,284 @@
+/**
+ * One end of the link benchmark, in a process of its own: a real noble or bleno on the virtual radio that does what
+ * link-throughput.ts tells it over IPC. Owns no figure; it reports times and CPU as it saw them.
+ */
+
+import { ATT_WRITE_COMMAND, openService, valuePdu } from '../../src/bluetooth/att.ts';
+import { CentralLink } from '../../src/bluetooth/central-link.ts';
+import { CPNS_DOWN_UUID, CPNS_SERVICE_UUID, CPNS_UP_UUID } from '../../src/bluetooth/gatt-service.ts';
+import { openCentral, openPeripheral } from '../../src/bluetooth/open.ts';
+import type { GattLink, Sighting } from '../../src/bluetooth/ports.ts';
+import { Link, type LinkEvent } from '../../src/link/link.ts';
+import { driveLink, type LinkDriver } from '../../src/nodes/link-driver.ts';
+import { systemClock } from '../../src/nodes/system-clock.ts';
+import { nodePrimitives } from '../../src/security/primitives-node.ts';
+
+export type Order =
+  | { readonly do: 'connect' }
+  | { readonly do: 'raw-send'; readonly segments: number; readonly bytes: number }
+  | { readonly do: 'raw-receive'; readonly segments: number }
+  | { readonly do: 'raw-echo' }
+  | { readonly do: 'raw-ask'; readonly rounds: number; readonly bytes: number }
+  | { readonly do: 'write-with-response'; readonly rounds: number }
+  | { readonly do: 'link-open'; readonly credits: number }
+  | { readonly do: 'link-send'; readonly messages: number; readonly bytes: number }
+  | { readonly do: 'link-receive'; readonly messages: number }
+  | { readonly do: 'link-echo' }
+  | { readonly do: 'link-ask'; readonly rounds: number; readonly bytes: number }
+  | { readonly do: 'aead'; readonly bytes: number; readonly rounds: number }
+  | { readonly do: 'cpu' }
+  | { readonly do: 'stop' };
+
+/** Milliseconds from the first segment to the last, or of all rounds; µs of CPU. */
+export interface Answer {
+  readonly ms?: number;
+  readonly cpuUs?: number;
+  readonly sealUs?: number;
+  readonly openUs?: number;
+  readonly error?: string;
+}
+
+const DATA = 64;
+const ATT_WRITE_REQUEST = ATT_WRITE_COMMAND & ~0x40;
+const SERVICE_DATA = new Uint8Array(13).fill(0xb5);
+const primitives = nodePrimitives();
+
+const [role = '', moniker = ''] = process.argv.slice(2);
+let gatt: GattLink;
+let link: Link;
+let driver: LinkDriver;
+/** Set while a measurement runs. */
+let onMessage: (bytes: number) => void = () => {};
+let onDrained: () => void = () => {};
+let firstSegmentAt: number | undefined;
+let shut = async (): Promise<void> => {};
+
+async function connect(): Promise<void> {
+  if (role === 'peripheral') {
+    const peripheral = await openPeripheral(moniker);
+    shut = () => peripheral.close();
+    const linked = new Promise<GattLink>((resolve) => {
+      peripheral.onLink = resolve;
+    });
+    await peripheral.startAdvertising({ serviceData: SERVICE_DATA });
+    gatt = await linked;
+    return;
+  }
+  const central = await openCentral(moniker);
+  shut = () => central.close();
+  const { address } = await new Promise<Sighting>((resolve, reject) => {
+    central.startScan((seen) => seen.serviceData && resolve(seen)).catch(reject);
+  });
+  await central.stopScan();
+  gatt = await central.connect(address, { deadlineMs: 10_000 });
+}
+
+function rawReceive(segments: number): Promise<Answer> {
+  return new Promise((resolve) => {
+    let left = segments;
+    let startedAt = 0;
+    gatt.onSegment = () => {
+      if (left === segments) startedAt = performance.now();
+      if (--left === 0) resolve({ ms: performance.now() - startedAt });
+    };
+  });
+}
+
+function rawSend(segments: number, bytes: number): Answer {
+  const segment = new Uint8Array(bytes).fill(0x5a);
+  for (let i = 0; i < segments; i++) gatt.send(segment);
+  return {};
+}
+
+function rawAsk(rounds: number, bytes: number): Promise<Answer> {
+  return new Promise((resolve) => {
+    const segment = new Uint8Array(bytes);
+    const startedAt = performance.now();
+    let left = rounds;
+    gatt.onSegment = () => {
+      if (--left === 0) resolve({ ms: performance.now() - startedAt });
+      else gatt.send(segment);
+    };
+    gatt.send(segment);
+  });
+}
+
+/**
+ * Sequential Write Requests of a whole segment. Our characteristic takes Write Commands only, so each is answered by an
+ * ATT error of 5 bytes in the place of a response of 1: on the air the same packet in the same connection event.
+ */
+async function writeWithResponse(rounds: number): Promise<Answer> {
+  if (!(gatt instanceof CentralLink)) throw new Error('the central writes');
+  const { att } = gatt;
+  const { upValue } = await openService(att, {
+    service: CPNS_SERVICE_UUID,
+    up: CPNS_UP_UUID,
+    down: CPNS_DOWN_UUID,
+  });
+  const pdu = valuePdu(ATT_WRITE_REQUEST, upValue, new Uint8Array(gatt.maxSegmentBytes));
+  const startedAt = performance.now();
+  for (let i = 0; i < rounds; i++) await att.request(pdu).catch(() => undefined);
+  return { ms: performance.now() - startedAt };
+}
+
+/** The GATT link with a note of when the first segment of a measurement came. */
+function watched(inner: GattLink): GattLink {
+  return {
+    side: inner.side,
+    peerAddress: inner.peerAddress,
+    maxSegmentBytes: inner.maxSegmentBytes,
+    send: (segment) => inner.send(segment),
+    close: () => inner.close(),
+    set onSegment(take: (segment: Uint8Array) => void) {
+      inner.onSegment = (segment) => {
+        firstSegmentAt ??= performance.now();
+        take(segment);
+      };
+    },
+    get onSegment() {
+      return inner.onSegment;
+    },
+    set onClose(take: (reason: number) => void) {
+      inner.onClose = take;
+    },
+    get onClose() {
+      return inner.onClose;
+    },
+  };
+}
+
+function linkOpen(credits: number): Promise<Answer> {
+  const common = {
+    transportSegmentBytes: gatt.maxSegmentBytes,
+    credits,
+    primitives,
+    ephemeral: primitives.generateEphemeral(),
+  };
+  const now = systemClock.monotonicMs();
+  link =
+    gatt.side === 'central'
+      ? new Link({ ...common, side: 'central', role: 'gateway', request: { kind: 'establish' } }, now)
+      : new Link(
+          { ...common, side: 'peripheral', role: 'pne', accept: { establish: true, sessions: [] } },
+          now,
+        );
+  return new Promise((resolve) => {
+    const take = (event: LinkEvent): void => {
+      if (event.kind === 'message') onMessage(event.body.length);
+      else if (event.kind === 'drained') onDrained();
+      else if (event.kind === 'closed') process.send?.({ error: `the link closed: ${event.status}` });
+      else {
+        link.setReceiveLimit(65_535);
+        resolve({});
+      }
+    };
+    driver = driveLink(watched(gatt), link, systemClock, (events) => {
+      for (const event of events) take(event);
+    });
+  });
+}
+
+function linkReceive(messages: number): Promise<Answer> {
+  firstSegmentAt = undefined;
+  return new Promise((resolve) => {
+    let left = messages;
+    onMessage = () => {
+      if (--left === 0) resolve({ ms: performance.now() - (firstSegmentAt ?? 0) });
+    };
+  });
+}
+
+function linkSend(messages: number, bytes: number): Answer {
+  const body = new Uint8Array(bytes).fill(0x5a);
+  let left = messages;
+  onDrained = () => {
+    if (left-- > 0) link.send(DATA, body, 1);
+  };
+  onDrained();
+  driver.flush();
+  return {};
+}
+
+function linkEcho(): Answer {
+  onDrained = () => {};
+  onMessage = (bytes) => link.send(DATA, new Uint8Array(bytes), 1);
+  return {};
+}
+
+function linkAsk(rounds: number, bytes: number): Promise<Answer> {
+  const body = new Uint8Array(bytes);
+  onDrained = () => {};
+  return new Promise((resolve) => {
+    const startedAt = performance.now();
+    let left = rounds;
+    onMessage = () => {
+      if (--left === 0) resolve({ ms: performance.now() - startedAt });
+      else link.send(DATA, body, 1);
+    };
+    link.send(DATA, body, 1);
+    driver.flush();
+  });
+}
+
+function cpuUs(since?: NodeJS.CpuUsage): number {
+  const { user, system } = process.cpuUsage(since);
+  return user + system;
+}
+
+/** AES-GCM alone, over the same bytes: what any protected link must spend. */
+function aead(bytes: number, rounds: number): Answer {
+  const key = new Uint8Array(16).fill(1);
+  const nonce = new Uint8Array(12);
+  const plaintext = new Uint8Array(bytes + 1);
+  let sealed = primitives.aeadSeal(key, nonce, plaintext);
+  const beforeSeal = process.cpuUsage();
+  for (let i = 0; i < rounds; i++) sealed = primitives.aeadSeal(key, nonce, plaintext);
+  const sealUs = cpuUs(beforeSeal) / rounds;
+  const beforeOpen = process.cpuUsage();
+  for (let i = 0; i < rounds; i++) primitives.aeadOpen(key, nonce, sealed);
+  return { sealUs, openUs: cpuUs(beforeOpen) / rounds };
+}
+
+async function carryOut(order: Order): Promise<Answer> {
+  switch (order.do) {
+    case 'connect':
+      await connect();
+      return {};
+    case 'raw-send':
+      return rawSend(order.segments, order.bytes);
+    case 'raw-receive':
+      return rawReceive(order.segments);
+    case 'raw-echo':
+      gatt.onSegment = (segment) => gatt.send(segment);
+      return {};
+    case 'raw-ask':
+      return rawAsk(order.rounds, order.bytes);
+    case 'write-with-response':
+      return writeWithResponse(order.rounds);
+    case 'link-open':
+      return linkOpen(order.credits);
+    case 'link-send':
+      return linkSend(order.messages, order.bytes);
+    case 'link-receive':
+      return linkReceive(order.messages);
+    case 'link-echo':
+      return linkEcho();
+    case 'link-ask':
+      return linkAsk(order.rounds, order.bytes);
+    case 'aead':
+      return aead(order.bytes, order.rounds);
+    case 'cpu':
+      return { cpuUs: cpuUs() };
+    case 'stop':
+      await shut();
+      process.disconnect();
+      return {};
+  }
+}
+
+process.on('message', (order: Order & { readonly id: number }) => {
+  carryOut(order).then(
+    (answer) => process.connected && process.send?.({ id: order.id, ...answer }),
+    (error: unknown) => process.send?.({ id: order.id, error: String(error) }),
+  );
+});
