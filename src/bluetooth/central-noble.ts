@@ -172,7 +172,9 @@ class NobleCentral implements Central {
 
   connect(address: string, options: ConnectOptions): Promise<GattLink> {
     const { deadlineMs } = options;
-    if (!(deadlineMs >= 100 && deadlineMs <= 60_000)) throw new RangeError('deadlineMs is 100 to 60,000');
+    if (!(deadlineMs >= 100 && deadlineMs <= 60_000)) {
+      return Promise.reject(new RangeError('deadlineMs is 100 to 60,000'));
+    }
     const wanted = address.toLowerCase();
     if (this.#closed !== undefined) return Promise.reject(this.#closed);
     if (this.#inUse(wanted))

@@ -51,6 +51,7 @@ interface BlenoCharacteristicOptions {
     withoutResponse: boolean,
     answer: (result: number) => void,
   ) => void;
+  readonly secure?: readonly string[];
   readonly onSubscribe?: (maxValueSize: number, updateValue: (data: Buffer) => void) => void;
   readonly onUnsubscribe?: () => void;
 }

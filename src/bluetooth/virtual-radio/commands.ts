@@ -140,6 +140,7 @@ const COMMANDS: ReadonlyMap<number, Command> = new Map<number, Command>([
     return NONE;
   }),
   command(0x200a, 'LE Set Advertising Enable', 1, (controller, p) => {
+    if (p[0] === 1 && controller.radio.dice.faults.refuseAdvertising) return STATUS.commandDisallowed;
     controller.setAdvertising(p[0] === 1);
     return NONE;
   }),

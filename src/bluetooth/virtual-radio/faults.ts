@@ -22,6 +22,8 @@ export interface Faults {
    * PDUs as they cross, so that it acts on any host and on each link alone; ACL buffers stay as they are.
    */
   readonly maxAttMtu?: number | undefined;
+  /** LE Set Advertising Enable answers Command Disallowed, as adapters do that another program uses. */
+  readonly refuseAdvertising?: boolean | undefined;
 }
 
 export type DataFault = 'none' | 'drop-link' | { readonly stallMs: number };

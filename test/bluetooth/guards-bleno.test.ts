@@ -1,0 +1,233 @@
+/**
+ * One describe per defect of bleno: first the library as it comes, to show the defect, then the port or the guarded
+ * library in the same situation. Numbers as in ble-notes. B4 (indications) has no guard: CPNS sends none.
+ */
+import assert from 'node:assert/strict';
+import {
+  cleanUp,
+  closed,
+  newCentral,
+  newPair,
+  newPeripheral,
+  newRadio,
+  once,
+  rawAdvertise,
+  rawBleno,
+  rawNoble,
+  rawOpen,
+  serviceData,
+  settles,
+  sightingOf,
+} from './support.ts';
+
+const SHORT_MS = 300;
+
+describe('GUARD B1: a notify after the disconnect', () => {
+  afterEach(cleanUp);
+
+  for (const guarded of [false, true]) {
+    it(guarded ? 'is dropped' : 'in bleno: no later central gets an answer', async () => {
+      const radio = await newRadio();
+      const raw = await rawBleno(radio, { guarded });
+      const noble = await rawNoble(radio);
+      const { peripheral, down } = await rawOpen(noble, raw.address);
+      await down.subscribeAsync();
+      const disconnected = once(raw.bleno, 'disconnect');
+      peripheral.disconnect();
+      await disconnected;
+      raw.updateValue?.(Buffer.from([1]));
+      const again = await settles(rawOpen(await rawNoble(radio), raw.address), guarded ? 2000 : SHORT_MS * 2);
+      assert.equal(again === 'pending', !guarded);
+    });
+  }
+
+  it('in the port: a send after the end does nothing, and the next central is served', async () => {
+    const { radio, address, up, down, peripheral } = await newPair();
+    const ended = closed(down);
+    await up.close();
+    await ended;
+    down.send(Uint8Array.of(1));
+    const next = await newCentral(radio);
+    await Promise.all([next.connect(address, { deadlineMs: 3000 }), peripheral.nextLink()]);
+  });
+});
+
+describe('GUARD B2: disconnecting handle 0', () => {
+  afterEach(cleanUp);
+
+  it('in bleno: does nothing', async () => {
+    const radio = await newRadio({ firstHandle: 0 });
+    const raw = await rawBleno(radio);
+    const { peripheral } = await rawOpen(await rawNoble(radio), raw.address);
+    const disconnected = once(peripheral, 'disconnect');
+    raw.bleno.disconnect();
+    assert.equal(await settles(disconnected, SHORT_MS), 'pending');
+  });
+
+  it('with the guard, and in the port: ends the link', async () => {
+    const radio = await newRadio({ firstHandle: 0 });
+    const raw = await rawBleno(radio, { guarded: true });
+    const { peripheral } = await rawOpen(await rawNoble(radio), raw.address);
+    const disconnected = once(peripheral, 'disconnect');
+    raw.bleno.disconnect();
+    assert.equal(await settles(disconnected, 1000), 0x13);
+    const { up, down } = await newPair({ firstHandle: 0 });
+    const ended = closed(up);
+    await down.close();
+    assert.equal(await ended, 0x13);
+  });
+});
+
+describe('GUARD B3: a connection that noble makes on the same adapter', () => {
+  afterEach(cleanUp);
+
+  for (const guarded of [false, true]) {
+    it(guarded ? 'is left alone' : "in bleno: overwrites its own link's handle", async () => {
+      const radio = await newRadio();
+      const raw = await rawBleno(radio, { guarded });
+      await rawOpen(await rawNoble(radio), raw.address);
+      const own = raw.bleno._bindings._hci._mainHandle;
+      const asCentral = Buffer.from([
+        4, 0x3e, 19, 1, 0, 0x77, 0, 0, 0, 1, 2, 3, 4, 5, 6, 6, 0, 0, 0, 200, 0, 0,
+      ]);
+      raw.transport.emit('data', asCentral);
+      assert.equal(raw.bleno._bindings._hci._mainHandle === own, guarded);
+    });
+  }
+});
+
+describe('GUARD B5: a notify over the MTU', () => {
+  afterEach(cleanUp);
+
+  it('in bleno: cut without a word', async () => {
+    const radio = await newRadio();
+    const raw = await rawBleno(radio);
+    const { down } = await rawOpen(await rawNoble(radio), raw.address);
+    await down.subscribeAsync();
+    const received = once<Buffer>(down, 'data');
+    raw.updateValue?.(Buffer.alloc(400));
+    assert.equal((await received).length, 253);
+  });
+
+  it('in the port: refused', async () => {
+    const { down } = await newPair();
+    assert.throws(() => down.send(new Uint8Array(245)), RangeError);
+  });
+});
+
+describe('GUARD B6: the controller refuses to advertise', () => {
+  afterEach(cleanUp);
+
+  it('in bleno: the callback is never called', async () => {
+    const radio = await newRadio();
+    const { bleno } = await rawBleno(radio);
+    radio.setFaults({ refuseAdvertising: true });
+    const done = new Promise<void>((resolve) => {
+      bleno.startAdvertisingWithEIRData(Buffer.alloc(3), Buffer.alloc(3), () => resolve());
+    });
+    assert.equal(await settles(done, SHORT_MS), 'pending');
+  });
+
+  it('in the port: startAdvertising is rejected, and tries again until it is allowed', async () => {
+    const radio = await newRadio();
+    const peripheral = await newPeripheral(radio);
+    radio.setFaults({ refuseAdvertising: true });
+    await assert.rejects(
+      peripheral.startAdvertising({ serviceData: serviceData(2) }),
+      /refused to advertise/,
+    );
+    radio.setFaults({ refuseAdvertising: undefined });
+    await sightingOf(await newCentral(radio), 2);
+  });
+
+  it('in the port: after a link too', async () => {
+    const { radio, peripheral, central, address, up, down } = await newPair();
+    radio.setFaults({ refuseAdvertising: true });
+    const ended = closed(down);
+    await up.close();
+    await ended;
+    const again = central.connect(address, { deadlineMs: 5000 });
+    setTimeout(() => radio.setFaults({ refuseAdvertising: undefined }), 100);
+    await Promise.all([again, peripheral.nextLink()]);
+  });
+});
+
+describe('GUARD B7: a second central while the first is connected', () => {
+  afterEach(cleanUp);
+
+  for (const guarded of [false, true]) {
+    it(
+      guarded
+        ? 'is sent away, the first is served on'
+        : 'in bleno: accepted, and the first is deaf from then on',
+      async () => {
+        const radio = await newRadio();
+        const raw = await rawBleno(radio, { guarded });
+        const first = await rawOpen(await rawNoble(radio), raw.address);
+        await rawAdvertise(raw.bleno);
+        const second = await (await rawNoble(radio)).find(raw.address);
+        const sentAway = once<number>(second, 'disconnect');
+        await second.connectAsync();
+        assert.equal(await settles(sentAway, SHORT_MS), guarded ? 0x14 : 'pending');
+        const heard = once(raw.writes, 'write');
+        first.up.write(Buffer.from([1]), true);
+        assert.equal((await settles(heard, SHORT_MS)) === 'pending', !guarded);
+      },
+    );
+  }
+
+  it('in the port: new data while connected does not open the door', async () => {
+    const { radio, peripheral, up, down } = await newPair();
+    await peripheral.startAdvertising({ serviceData: serviceData(9) });
+    const other = await newCentral(radio);
+    assert.equal(await settles(sightingOf(other, 9), SHORT_MS), 'pending');
+    const ended = closed(down);
+    await up.close();
+    await ended;
+    await sightingOf(other, 9);
+  });
+});
+
+describe('GUARD X2 (bleno): after everything is closed', () => {
+  afterEach(cleanUp);
+
+  it('in bleno: its listeners stay on the process; in the port: none does', async () => {
+    const radio = await newRadio();
+    const state = (): unknown => [process.listenerCount('SIGINT'), process.listenerCount('exit')];
+    const before = state();
+    const { transport } = await rawBleno(radio);
+    transport.close();
+    assert.notDeepEqual(state(), before);
+    await cleanUp();
+    const again = await newRadio();
+    const peripheral = await newPeripheral(again);
+    await peripheral.close();
+    assert.deepEqual(state(), before);
+  });
+});
+
+describe('hostile centrals', () => {
+  afterEach(cleanUp);
+
+  it('truncated ATT requests throw in bleno; in the port they end the link and nothing else', async () => {
+    const radio = await newRadio();
+    const raw = await rawBleno(radio);
+    const gatt = raw.bleno._bindings._gatt as unknown as { handleRequest(pdu: Buffer): void };
+    for (const pdu of ['02', '0801', '0a', '12', '52']) {
+      assert.throws(() => gatt.handleRequest(Buffer.from(pdu, 'hex')), RangeError, pdu);
+    }
+    const peripheral = await newPeripheral(radio, 3);
+    const { address } = await sightingOf(await newCentral(radio), 3);
+    for (const pdu of ['02', '0801', '12', '52']) {
+      const hostile = await rawNoble(radio, true);
+      const peer = await hostile.find(address);
+      await peer.connectAsync();
+      const ended = once<number>(peer, 'disconnect');
+      const [handle = 0] = hostile.noble._bindings._hci._aclConnections.keys();
+      hostile.noble._bindings._hci.writeAclDataPkt(handle, 4, Buffer.from(pdu, 'hex'));
+      assert.equal(await ended, 0x13, pdu);
+    }
+    const honest = await newCentral(radio);
+    await Promise.all([honest.connect(address, { deadlineMs: 5000 }), peripheral.nextLink()]);
+  });
+});

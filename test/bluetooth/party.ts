@@ -1,0 +1,25 @@
+/** A party in a process of its own, for processes.test.ts: `party.ts central|peripheral MONIKER [ADDRESS]`. */
+import { openCentral, openPeripheral } from '../../src/bluetooth/open.ts';
+
+const [role, moniker = '', address = ''] = process.argv.slice(2);
+
+async function central(): Promise<void> {
+  const port = await openCentral(moniker);
+  const link = await port.connect(address, { deadlineMs: 5000 });
+  console.log('LINKED');
+  link.onClose = () => {};
+  // A line on stdin asks for an orderly end; the process then has to exit by itself.
+  process.stdin.once('data', () => {
+    process.stdin.pause();
+    void port.close();
+  });
+}
+
+async function peripheral(): Promise<void> {
+  const port = await openPeripheral(moniker);
+  port.onLink = () => console.log('LINKED');
+  await port.startAdvertising({ serviceData: new Uint8Array(13).fill(1) });
+  console.log('READY');
+}
+
+void (role === 'central' ? central() : peripheral());

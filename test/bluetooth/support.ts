@@ -1,0 +1,359 @@
+/**
+ * What the Bluetooth tests share: a virtual radio on a socket of its own, ports on it, and the libraries as they come,
+ * without a guard, to show each defect first. Everything opened here is closed by `cleanUp`.
+ */
+import { EventEmitter } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { connect as connectSocket, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type CentralOptions, loadNoble, openCentral } from '../../src/bluetooth/central-noble.ts';
+import { CPNS_DOWN_UUID, CPNS_SERVICE_UUID, CPNS_UP_UUID } from '../../src/bluetooth/gatt-service.ts';
+import { type Bleno, guardBleno } from '../../src/bluetooth/guards/bleno.ts';
+import { guardNoble, type Noble, type NoblePeripheral } from '../../src/bluetooth/guards/noble.ts';
+import { H4Framer } from '../../src/bluetooth/hci/h4.ts';
+import { type HciTransport, openTransport } from '../../src/bluetooth/hci/transport.ts';
+import { loadBleno, openPeripheral, type PeripheralOptions } from '../../src/bluetooth/peripheral-bleno.ts';
+import type { Central, GattLink, Peripheral, Sighting } from '../../src/bluetooth/ports.ts';
+import {
+  openVirtualRadio,
+  type VirtualRadio,
+  type VirtualRadioOptions,
+} from '../../src/bluetooth/virtual-radio/server.ts';
+
+const directory = mkdtempSync(join(tmpdir(), 'cpns-bt-'));
+process.on('exit', () => rmSync(directory, { recursive: true, force: true }));
+
+let sockets = 0;
+const toClose: (() => unknown)[] = [];
+
+export function scratchFile(name: string): string {
+  return join(directory, `${++sockets}-${name}`);
+}
+
+/** For `afterEach`. */
+export async function cleanUp(): Promise<void> {
+  for (const close of toClose.splice(0).reverse()) await close();
+}
+
+export async function newRadio(options: VirtualRadioOptions = {}): Promise<VirtualRadio> {
+  const radio = await openVirtualRadio({ path: scratchFile('radio.sock'), ...options });
+  toClose.push(() => radio.close());
+  return radio;
+}
+
+export async function newCentral(radio: VirtualRadio, options: CentralOptions = {}): Promise<Central> {
+  const central = await openCentral(radio.moniker, options);
+  toClose.push(() => central.close());
+  return central;
+}
+
+export interface TestPeripheral extends Peripheral {
+  nextLink(): Promise<GattLink>;
+}
+
+export async function newPeripheral(
+  radio: VirtualRadio,
+  tag = 1,
+  options: PeripheralOptions = {},
+): Promise<TestPeripheral> {
+  const peripheral = await openPeripheral(radio.moniker, options);
+  toClose.push(() => peripheral.close());
+  const links: GattLink[] = [];
+  const waiting: ((link: GattLink) => void)[] = [];
+  peripheral.onLink = (link) => {
+    const taker = waiting.shift();
+    if (taker) taker(link);
+    else links.push(link);
+  };
+  await peripheral.startAdvertising({ serviceData: serviceData(tag) });
+  return Object.assign(peripheral, {
+    nextLink: () => {
+      const link = links.shift();
+      return link ? Promise.resolve(link) : new Promise<GattLink>((resolve) => waiting.push(resolve));
+    },
+  });
+}
+
+/** 13 bytes that tell test peripherals apart. */
+export function serviceData(tag: number): Uint8Array {
+  return new Uint8Array(13).fill(tag);
+}
+
+export async function sightingOf(central: Central, tag: number): Promise<Sighting> {
+  const sighting = await new Promise<Sighting>((resolve, reject) => {
+    central
+      .startScan((seen) => {
+        if (seen.serviceData?.[0] === tag) resolve(seen);
+      })
+      .catch(reject);
+  });
+  await central.stopScan();
+  return sighting;
+}
+
+export interface Pair {
+  readonly radio: VirtualRadio;
+  readonly central: Central;
+  readonly peripheral: TestPeripheral;
+  readonly address: string;
+  readonly up: GattLink;
+  readonly down: GattLink;
+}
+
+/** A radio with one central linked to one peripheral. */
+export async function newPair(
+  options: VirtualRadioOptions = {},
+  centralOptions: CentralOptions = {},
+): Promise<Pair> {
+  const radio = await newRadio(options);
+  const peripheral = await newPeripheral(radio);
+  const central = await newCentral(radio, centralOptions);
+  const { address } = await sightingOf(central, 1);
+  const [up, down] = await Promise.all([
+    central.connect(address, { deadlineMs: 5000 }),
+    peripheral.nextLink(),
+  ]);
+  return { radio, central, peripheral, address, up, down };
+}
+
+/** The reason with which a link ends. */
+export function closed(link: GattLink): Promise<number> {
+  return new Promise((resolve) => {
+    link.onClose = resolve;
+  });
+}
+
+/** `pending` when it does not settle in time; for showing a defect, and only then. */
+export async function settles<T>(promise: Promise<T>, limitMs: number): Promise<T | 'pending' | Error> {
+  let timer: NodeJS.Timeout | undefined;
+  const limit = new Promise<'pending'>((resolve) => {
+    timer = setTimeout(() => resolve('pending'), limitMs);
+  });
+  try {
+    return await Promise.race([promise.catch((error: Error) => error), limit]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+export function once<T>(emitter: EventEmitter, event: string): Promise<T> {
+  return new Promise((resolve) => emitter.once(event, (value: T) => resolve(value)));
+}
+
+export interface RawPeripheral extends EventEmitter, NoblePeripheral {
+  readonly mtu: number | null;
+  readonly state: string;
+  connectAsync(): Promise<void>;
+  disconnect(): void;
+  cancelConnect(): void;
+  discoverServicesAsync(uuids: string[]): Promise<unknown>;
+  discoverSomeServicesAndCharacteristicsAsync(
+    services: string[],
+    characteristics: string[],
+  ): Promise<{ characteristics: RawCharacteristic[] }>;
+}
+
+export interface RawCharacteristic extends EventEmitter {
+  readonly uuid: string;
+  write(data: Buffer, withoutResponse: boolean): void;
+  writeAsync(data: Buffer, withoutResponse: boolean): Promise<void>;
+  subscribeAsync(): Promise<void>;
+}
+
+export interface RawNoble {
+  readonly noble: Noble;
+  readonly transport: HciTransport;
+  find(address: string): Promise<RawPeripheral>;
+}
+
+/** noble as it comes, or with its guards, powered on. */
+export async function rawNoble(radio: VirtualRadio, guarded = false): Promise<RawNoble> {
+  const transport = await openTransport(radio.moniker);
+  const { noble, gatt } = loadNoble(transport);
+  const release = guarded ? guardNoble(noble, gatt, transport) : rawRelease(noble._bindings._hci);
+  toClose.push(() => {
+    release();
+    transport.close();
+  });
+  noble.on('warning', () => {});
+  const on = once(noble, 'stateChange');
+  await on;
+  return {
+    noble,
+    transport,
+    find: async (address) => {
+      const found = new Promise<RawPeripheral>((resolve) => {
+        const seen = (peripheral: RawPeripheral): void => {
+          if (peripheral.address !== address) return;
+          noble.off('discover', seen);
+          resolve(peripheral);
+        };
+        noble.on('discover', seen);
+      });
+      noble.startScanning([plain(CPNS_SERVICE_UUID)], true);
+      const peripheral = await found;
+      const stopped = once(noble, 'scanStop');
+      noble.stopScanning();
+      await stopped;
+      return peripheral;
+    },
+  };
+}
+
+/** Connects a raw noble and finds the two characteristics. */
+export async function rawOpen(
+  { find }: RawNoble,
+  address: string,
+): Promise<{ peripheral: RawPeripheral; up: RawCharacteristic; down: RawCharacteristic }> {
+  const peripheral = await find(address);
+  await peripheral.connectAsync();
+  const uuids = [plain(CPNS_UP_UUID), plain(CPNS_DOWN_UUID)];
+  const { characteristics } = await peripheral.discoverSomeServicesAndCharacteristicsAsync(
+    [plain(CPNS_SERVICE_UUID)],
+    uuids,
+  );
+  const [up, down] = uuids.map((uuid) => characteristics.find((each) => each.uuid === uuid));
+  if (!up || !down) throw new Error('the raw peripheral has no CPNS service');
+  return { peripheral, up, down };
+}
+
+export interface RawBleno {
+  readonly bleno: Bleno;
+  readonly transport: HciTransport;
+  readonly address: string;
+  readonly writes: EventEmitter;
+  updateValue: ((data: Buffer) => void) | undefined;
+  answerWrite: (answer: (result: number) => void) => void;
+}
+
+/** bleno as it comes, or with its guards, advertising the CPNS service with characteristics of its own. */
+export async function rawBleno(
+  radio: VirtualRadio,
+  { guarded = false, secureDown = false }: { guarded?: boolean; secureDown?: boolean } = {},
+): Promise<RawBleno> {
+  const transport = await openTransport(radio.moniker);
+  const bleno = loadBleno(transport);
+  const release = guarded ? guardBleno(bleno, transport) : rawRelease(bleno._bindings._hci);
+  toClose.push(() => {
+    release();
+    transport.close();
+  });
+  await once(bleno, 'stateChange');
+  const raw: RawBleno = {
+    bleno,
+    transport,
+    address: (bleno as unknown as { address: string }).address,
+    writes: new EventEmitter(),
+    updateValue: undefined,
+    answerWrite: (answer) => answer(0),
+  };
+  const up = new bleno.Characteristic({
+    uuid: plain(CPNS_UP_UUID),
+    properties: ['write', 'writeWithoutResponse'],
+    onWriteRequest: (data, _offset, _withoutResponse, answer) => {
+      raw.writes.emit('write', data);
+      raw.answerWrite(answer);
+    },
+  });
+  const down = new bleno.Characteristic({
+    uuid: plain(CPNS_DOWN_UUID),
+    properties: ['notify'],
+    ...(secureDown ? { secure: ['notify'] } : {}),
+    onSubscribe: (_max: number, updateValue: (data: Buffer) => void) => {
+      raw.updateValue = updateValue;
+      raw.writes.emit('subscribe');
+    },
+  });
+  bleno.setServices([
+    new bleno.PrimaryService({ uuid: plain(CPNS_SERVICE_UUID), characteristics: [up, down] }),
+  ]);
+  await rawAdvertise(bleno);
+  return raw;
+}
+
+export async function rawAdvertise(bleno: Bleno): Promise<void> {
+  const started = once(bleno, 'advertisingStart');
+  (bleno as unknown as { startAdvertising(name: string, uuids: string[]): void }).startAdvertising('raw', [
+    plain(CPNS_SERVICE_UUID),
+  ]);
+  await started;
+}
+
+export function plain(uuid: string): string {
+  return uuid.replaceAll('-', '');
+}
+
+/** Undoes what X2 leaves behind of an unguarded library: the poll timer and the listeners on the process. */
+function rawRelease(hci: { pollIsDevUp(): void }): () => void {
+  const interrupts = new Set(process.listeners('SIGINT'));
+  const exits = new Set(process.listeners('exit'));
+  return () => {
+    hci.pollIsDevUp = () => {};
+    for (const each of process.listeners('SIGINT')) if (!interrupts.has(each)) process.off('SIGINT', each);
+    for (const each of process.listeners('exit')) {
+      if (!exits.has(each)) process.off('exit', each as NodeJS.ExitListener);
+    }
+  };
+}
+
+/** A host with no stack: bytes to the radio, packets from it. */
+export class BareHost {
+  readonly packets: Buffer[] = [];
+  readonly #socket: Socket;
+  readonly #arrived = new EventEmitter();
+  readonly ended: Promise<void>;
+
+  private constructor(socket: Socket) {
+    this.#socket = socket;
+    const framer = new H4Framer('to-host');
+    socket.on('data', (chunk) =>
+      framer.push(chunk, (packet) => {
+        this.packets.push(Buffer.from(packet));
+        this.#arrived.emit('packet');
+      }),
+    );
+    socket.on('error', () => {});
+    this.ended = new Promise((resolve) => socket.on('close', () => resolve()));
+    toClose.push(() => socket.destroy());
+  }
+
+  static async open(path: string): Promise<BareHost> {
+    const socket = connectSocket(path);
+    await once(socket, 'connect');
+    return new BareHost(socket);
+  }
+
+  send(hex: string | Buffer): void {
+    this.#socket.write(typeof hex === 'string' ? Buffer.from(hex.replaceAll(' ', ''), 'hex') : hex);
+  }
+
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#socket.resume();
+  }
+
+  /** The first packet, past or to come, that the test accepts; it is taken out. */
+  async take(accept: (packet: Buffer) => boolean): Promise<Buffer> {
+    for (;;) {
+      const at = this.packets.findIndex(accept);
+      const [packet] = at < 0 ? [] : this.packets.splice(at, 1);
+      if (packet) return packet;
+      await once(this.#arrived, 'packet');
+    }
+  }
+
+  /** Sends a command and takes the return parameters, or the status, of its answer. */
+  async command(opcode: number, parameters = ''): Promise<Buffer> {
+    const body = Buffer.from(parameters.replaceAll(' ', ''), 'hex');
+    this.send(Buffer.concat([Buffer.from([1, opcode & 0xff, opcode >> 8, body.length]), body]));
+    const answer = await this.take(
+      (p) =>
+        (p[1] === 0x0e && p.readUInt16LE(4) === opcode) || (p[1] === 0x0f && p.readUInt16LE(5) === opcode),
+    );
+    return answer[1] === 0x0e ? answer.subarray(6) : answer.subarray(3, 4);
+  }
+}
