@@ -213,6 +213,7 @@ function takeReceipt(session: PneEnrolSession, { body }: BodyInput): EnrolStep {
       { kind: 'persistOwnership', ownership },
       { kind: 'send', message: 'EnrolAck', body: EnrolAck.encode({ status: 'ok' }) },
       { kind: 'enrolled', ownership },
+      { kind: 'close', status: 'ok', abort: false },
     );
   });
 }

@@ -42,6 +42,8 @@ export interface Pairing {
   readonly settle: (result: PairedPne | CpnsError) => void;
   /** Why the last attempt failed; the code lives on. */
   lastStatus: Status | undefined;
+  /** For the next attempt; fetched ahead, so that an open link never waits for the server. */
+  nonce: Promise<Bytes | undefined>;
   timer: NodeJS.Timeout;
 }
 
@@ -86,7 +88,8 @@ export class Pairings {
         else resolve(result);
       };
       const timer = setTimeout(() => settle(this.#timedOut(key)), CODE_LIFE_MS);
-      this.#codes.set(key, { secret, thumbprintPrefix, settle, lastStatus: undefined, timer });
+      const nonce = this.#fetchNonce();
+      this.#codes.set(key, { secret, thumbprintPrefix, settle, lastStatus: undefined, nonce, timer });
     });
   }
 
@@ -103,9 +106,19 @@ export class Pairings {
     return undefined;
   }
 
-  /** What E1 needs from the server. @throws CpnsError */
-  async nonce(): Promise<Bytes> {
-    return (await withRetry(() => this.#options.client.enrolmentNonce(), RETRY)).nonce;
+  /** An attempt with this code ended: the next one has a nonce of its own. */
+  ended(pairing: Pairing, status: Status): void {
+    pairing.lastStatus = status;
+    if (this.#codes.has(toHex(pairing.secret))) pairing.nonce = this.#fetchNonce();
+  }
+
+  /** Undefined when the server can't be reached. */
+  async #fetchNonce(): Promise<Bytes | undefined> {
+    try {
+      return (await withRetry(() => this.#options.client.enrolmentNonce(), RETRY)).nonce;
+    } catch {
+      return undefined;
+    }
   }
 
   close(): void {

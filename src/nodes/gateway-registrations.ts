@@ -103,25 +103,24 @@ export class Registrations {
   }
 
   #registered(txn: TransactionId, inventory: Bytes): void {
-    const { networks, onStored } = this.#options;
-    const join = networks.joinOfTransaction(txn);
+    const join = this.#options.networks.joinOfTransaction(txn);
     if (!join) return;
-    this.#believing(txn, () => {
-      this.#store(join.pnId, join.joinId, inventory);
-      onStored(txn, inventory);
-    });
+    this.#believing(txn, () => this.#store(join.pnId, join, inventory));
   }
 
-  #store(pnId: PnId, joinId: JoinId | undefined, bytes: Bytes): void {
-    const { networks, primitives, serverKeys, gatewayId, clock, tell, tellAll } = this.#options;
-    const expected = { pnId, gatewayId, atLeastVersion: 0, joinId };
+  #store(pnId: PnId, join: InitiatedJoin | undefined, bytes: Bytes): void {
+    const { networks, primitives, serverKeys, gatewayId, clock, tell, tellAll, onStored } = this.#options;
+    const expected = { pnId, gatewayId, atLeastVersion: 0, joinId: join?.joinId };
     const verified = verifyInventory(primitives, serverKeys(), bytes, expected);
     const inventory = { pnId, version: verified.version, bytes, joinIds: joinIdsOf(verified) };
     networks.saveInventory(inventory, clock.wallSeconds());
     const newest = networks.inventory(pnId);
     if (!newest) return;
     const settlement: Settlement = { status: 'ok', inventory: newest.bytes, version: newest.version };
-    if (joinId) tell(joinId, { kind: 'settled', settlement });
+    if (join) {
+      onStored(join.txn, bytes);
+      tell(join.joinId, { kind: 'settled', settlement });
+    }
     tellAll(pnId, { kind: 'updated', inventory: newest.bytes, version: newest.version });
   }
 

@@ -75,10 +75,12 @@ export class Sessions {
     return this.#start(data, opened, session);
   }
 
-  /** A link went down. */
-  ended(session: LinkSession): void {
+  /** A link went down. @returns whether it was that of a live member */
+  ended(session: LinkSession): boolean {
+    const live = this.#running.get(session)?.live ?? false;
     this.routes.remove(session);
     this.#running.delete(session);
+    return live;
   }
 
   tell(joinId: JoinId, input: GatewayInput): void {

@@ -41,6 +41,8 @@ export interface LinkEffects {
 
 export interface LinkSessionOptions {
   readonly gatt: GattLink;
+  /** Settles when the link is down and its owner was told. */
+  readonly ended: Promise<void>;
   readonly link: LinkConfig;
   readonly party: Extract<PartyName, 'pne' | 'gateway'>;
   readonly signer: Signer;
@@ -65,27 +67,27 @@ export interface AnyMachineDriver {
 
 export class LinkSession {
   readonly gatt: GattLink;
+  /** Settles when the link is down and its owner was told. */
+  readonly ended: Promise<void>;
   readonly #options: LinkSessionOptions;
   readonly #link: Link;
-  readonly #driver: LinkDriver;
+  /** Absent only while it is being made, when segments that waited are taken already. */
+  #driver: LinkDriver | undefined;
   #machine: AnyMachineDriver | undefined;
   #name = '';
   #joinKey: string | undefined;
   #status: Status = 'link-lost';
+  #left = false;
 
   constructor(options: LinkSessionOptions) {
     this.gatt = options.gatt;
     this.#options = options;
     this.#link = new Link(options.link, options.clock.monotonicMs());
-    this.#driver = driveLink(options.gatt, this.#link, options.clock, (events) => {
+    const driver = driveLink(options.gatt, this.#link, options.clock, (events) => {
       for (const event of events) this.#take(event);
     });
-    void this.#driver.ended.then(() => options.onEnd(this.#status));
-  }
-
-  /** Settles when the link is down. */
-  get ended(): Promise<void> {
-    return this.#driver.ended;
+    this.#driver = driver;
+    this.ended = driver.ended.then(() => options.onEnd(this.#status));
   }
 
   /** First 8 bytes of th1 in hex; empty until the OPENs were exchanged. */
@@ -100,14 +102,14 @@ export class LinkSession {
   /** Ends the session: the machine says goodbye where it can. */
   async close(): Promise<void> {
     if (this.#machine) this.#machine.feed({ kind: 'stop' });
-    else void this.#driver.close('shutting-down');
-    await this.#driver.ended;
+    else void this.#driver?.close('shutting-down');
+    await this.ended;
   }
 
   /** Sends application data on the data lane; only once live. */
   sendData(body: Bytes): void {
     this.#link.send(messageType('Data'), body, MESSAGE_TYPES.Data.lane);
-    this.#driver.flush();
+    this.#driver?.flush();
   }
 
   /** Ties this link to a transaction in the trace. */
@@ -144,7 +146,7 @@ export class LinkSession {
     advance: ({ prk2 }) => {
       this.#options.onSecret?.(`PRK2 ${this.#th1} ${toHex(prk2)}`);
       this.#link.advance(prk2);
-      this.#driver.flush();
+      this.#driver?.flush();
     },
     sign: async ({ message }) => ({ kind: 'signed', signature: await this.#options.signer.sign(message) }),
     close: ({ status, abort }) => this.#leave(status, abort),
@@ -154,7 +156,7 @@ export class LinkSession {
   #send(message: MessageName, body: Bytes): void {
     const { type, lane } = MESSAGE_TYPES[message];
     this.#link.send(type, body, lane);
-    this.#driver.flush();
+    this.#driver?.flush();
     const bytes = body.length + RECORD_OVERHEAD_BYTES;
     const step = LINK_STEPS[message];
     this.trace(message, 'ble', bytes, {
@@ -164,11 +166,12 @@ export class LinkSession {
   }
 
   #leave(status: Status, abort: boolean): void {
+    this.#left = true;
     this.#status = status;
     if (this.#link.closed) return;
     if (abort && status !== 'ok') this.#send('Abort', Abort.encode({ status }));
     this.#link.closeAfterSending(status, this.#options.clock.monotonicMs());
-    this.#driver.flush();
+    this.#driver?.flush();
   }
 
   #take(event: LinkEvent): void {
@@ -189,7 +192,9 @@ export class LinkSession {
     const machine = this.#options.start(event, this);
     this.#machine = machine;
     // A failed output behind which the close was dropped must not leave a link without a machine.
-    machine.onEnded = () => this.#leave(this.#status, false);
+    machine.onEnded = () => {
+      if (!this.#left) this.#leave('internal', false);
+    };
   }
 
   #message(kind: string, body: Bytes): void {

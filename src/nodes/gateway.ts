@@ -1,0 +1,481 @@
+/**
+ * The gateway as a program, in both roles at once: initiating gateway of its own PN and home gateway of its user's PNEs.
+ * Composition only: scan, links, server, home-gateway role, store. One instance has one controller and one server.
+ */
+import { join } from 'node:path';
+import { type Bytes, equal, fromHex, toHex } from '../base/bytes.ts';
+import { CpnsError, statusOfError } from '../base/errors.ts';
+import { type JoinId, PN_ID_BYTES, PnId } from '../base/ids.ts';
+import type { Status } from '../base/statuses.ts';
+import type { Clock } from '../base/time.ts';
+import { openCentral } from '../bluetooth/open.ts';
+import type { Central, GattLink } from '../bluetooth/ports.ts';
+import type { GatewayConfig } from '../config/gateway-config.ts';
+import type { GatewayJoin, Invitation, Settlement } from '../establishment/gateway.ts';
+import { type ChannelClient, openChannelClient } from '../https/channel-client.ts';
+import { openServerClient, type ServerClient } from '../https/server-client.ts';
+import type { OpenRequest } from '../link/open.ts';
+import type { ChannelFrame } from '../messages/channel.ts';
+import { type Announced, showsTag } from '../network/advertisement.ts';
+import type { ConfirmRequestView } from '../network/approval-policy.ts';
+import { deriveAdvertisingKey } from '../security/key-schedule.ts';
+import { loadKey, type StoredSigner } from '../security/keystore.ts';
+import type { Primitives } from '../security/primitives.ts';
+import { nodePrimitives } from '../security/primitives-node.ts';
+import { type GatewayStore, openGatewayStore } from '../store/gateway-store.ts';
+import { type GatewayIdentity, readGatewayIdentity } from './gateway-identity.ts';
+import { type PairedPne, type Pairing, Pairings } from './gateway-pairing.ts';
+import { Registrations, rememberedJoin, settlementOf } from './gateway-registrations.ts';
+import { type Purpose, Scan } from './gateway-scan.ts';
+import { Sessions } from './gateway-sessions.ts';
+import { type HomeGatewayEvent, HomeGatewayNode, type OwnerAnswer } from './home-gateway.ts';
+import { LinkSession } from './link-session.ts';
+import { systemClock } from './system-clock.ts';
+import type { OnTrace } from './trace.ts';
+
+const FRESHNESS_MS = 6 * 3600_000;
+/** Advertisement and scan response of a PNE, as on the air. */
+const ADVERTISEMENT_BYTES = 21 + 31;
+
+export interface GatewayOptions {
+  readonly stateDir: string;
+  readonly config: GatewayConfig;
+  /** Moniker of the controller; the configuration's by default. */
+  readonly adapter?: string | undefined;
+  readonly capture?: string | undefined;
+  /** Takes one line per secret, for `cpns trace`. */
+  readonly onSecret?: ((line: string) => void) | undefined;
+  readonly onTrace?: OnTrace | undefined;
+  readonly onEvent?: ((event: GatewayEvent) => void) | undefined;
+  readonly clock?: Clock | undefined;
+}
+
+export type GatewayEvent =
+  | HomeGatewayEvent
+  | { readonly kind: 'channel'; readonly state: 'up' | 'down' }
+  | {
+      readonly kind: 'link';
+      readonly address: string;
+      readonly state: 'up' | 'down';
+      readonly status?: Status;
+    }
+  | { readonly kind: 'member'; readonly pnId: string; readonly joinId: string; readonly version: number }
+  | { readonly kind: 'problem'; readonly what: string; readonly status: Status; readonly txn?: string }
+  | { readonly kind: 'data'; readonly pnId: string; readonly joinId: string; readonly bytes: Bytes };
+
+/** Why a link is opened. */
+type LinkPurpose =
+  | { readonly kind: 'enrol'; readonly pairing: Pairing }
+  | { readonly kind: 'resume'; readonly joinId: JoinId }
+  | { readonly kind: 'establish' };
+
+export interface PnStatus {
+  readonly pnId: string;
+  readonly name: string;
+  readonly version: number;
+  readonly inviting: boolean;
+  /** SHA-256 of the signed inventory's exact bytes; absent while provisional. */
+  readonly inventorySha256?: string;
+  readonly joins: readonly {
+    readonly joinId: string;
+    readonly state: 'pending' | 'live' | 'refused';
+    readonly status?: Status;
+    readonly acknowledged: boolean;
+    readonly link: boolean;
+  }[];
+}
+
+/** @throws CpnsError not-enrolled, cannot-persist; BluetoothUnavailableError; MonikerError */
+export async function openGateway(options: GatewayOptions): Promise<GatewayNode> {
+  const signer = loadKey(join(options.stateDir, 'identity.pem'));
+  const store = openGatewayStore(join(options.stateDir, 'gateway.sqlite'));
+  try {
+    const primitives = nodePrimitives();
+    const identity = readGatewayIdentity(store, primitives, signer);
+    const { bluetooth } = options.config;
+    const central = await openCentral(options.adapter ?? bluetooth.adapter, {
+      capture: options.capture ?? bluetooth.capture,
+      randomAddress: bluetooth.randomAddress,
+    });
+    const node = new GatewayNode(options, { signer, store, primitives, identity, central });
+    await node.start();
+    return node;
+  } catch (error) {
+    store.close();
+    throw error;
+  }
+}
+
+interface Parts {
+  readonly signer: StoredSigner;
+  readonly store: GatewayStore;
+  readonly primitives: Primitives;
+  readonly identity: GatewayIdentity;
+  readonly central: Central;
+}
+
+export class GatewayNode {
+  readonly #options: GatewayOptions;
+  readonly #parts: Parts;
+  readonly #clock: Clock;
+  readonly #client: ServerClient;
+  readonly #home: HomeGatewayNode;
+  readonly #registrations: Registrations;
+  readonly #sessions: Sessions;
+  readonly #pairings: Pairings;
+  readonly #scan: Scan<LinkPurpose>;
+  readonly #links = new Set<LinkSession>();
+  readonly #advertisingKeys = new Map<string, Bytes>();
+  #channel: ChannelClient | undefined;
+  #freshness: NodeJS.Timeout | undefined;
+
+  constructor(options: GatewayOptions, parts: Parts) {
+    this.#options = options;
+    this.#parts = parts;
+    this.#clock = options.clock ?? systemClock;
+    const { identity, primitives, store, signer } = parts;
+    const { config } = options;
+    const { gatewayId } = identity;
+    const serverKeys = () => identity.serverKeys;
+    this.#client = openServerClient({
+      baseUrl: identity.serverUrl,
+      caPem: identity.caPem,
+      identity: identity.tls,
+    });
+    const shared = { primitives, serverKeys, gatewayId, clock: this.#clock, client: this.#client };
+    this.#home = new HomeGatewayNode({
+      ...shared,
+      store,
+      signer,
+      rules: config.approvals.rules,
+      subscription: config.pn.subscription,
+      onEvent: (event) => this.#emit(event),
+    });
+    this.#registrations = new Registrations({
+      ...shared,
+      networks: store.networks,
+      tell: (joinId, input) => this.#sessions.tell(joinId, input),
+      tellAll: (pnId, input) => this.#sessions.tellAll(pnId, input),
+      onStored: (txn, inventory) => this.#traceStored(toHex(txn), inventory.length),
+      onProblem: (what, status, txn) =>
+        this.#emit({ kind: 'problem', what, status, ...(txn && { txn: toHex(txn) }) }),
+    });
+    this.#sessions = new Sessions({
+      ...shared,
+      networks: store.networks,
+      registrations: this.#registrations,
+      credential: () => identity.credential,
+      gatewayInfo: { capability: config.pn.capability, subscription: config.pn.subscription },
+      onLive: (member, version) =>
+        this.#emit({ kind: 'member', pnId: toHex(member.pnId), joinId: toHex(member.joinId), version }),
+      onData: (member, bytes) =>
+        this.#emit({ kind: 'data', pnId: toHex(member.pnId), joinId: toHex(member.joinId), bytes }),
+    });
+    this.#pairings = new Pairings({ ...shared, home: store.home, offer: () => identity.offer });
+    this.#scan = new Scan<LinkPurpose>({
+      central: parts.central,
+      clock: this.#clock,
+      choose: (announced) => this.#choose(announced),
+      serve: (gatt, purpose) => this.#serve(gatt, purpose),
+      onConnectFailed: (address, status) => this.#emit({ kind: 'link', address, state: 'down', status }),
+    });
+  }
+
+  async start(): Promise<void> {
+    const { identity } = this.#parts;
+    this.#registrations.start();
+    this.#channel = openChannelClient({
+      baseUrl: identity.serverUrl,
+      caPem: identity.caPem,
+      identity: identity.tls,
+      onFrame: (frame) => this.#takeFrame(frame),
+      onEvent: (event) => {
+        if (event.kind === 'handler-failed') {
+          this.#emit({ kind: 'problem', what: 'channel', status: statusOfError(event.error) });
+        } else this.#emit({ kind: 'channel', state: event.kind });
+      },
+    });
+    this.#home.start();
+    this.#freshness = setInterval(() => this.#sessions.refreshAll(), FRESHNESS_MS);
+    await this.#scanIfUseful();
+  }
+
+  status() {
+    const { identity } = this.#parts;
+    return {
+      gatewayId: toHex(identity.gatewayId),
+      user: identity.userLabel,
+      label: identity.gatewayLabel,
+      homeAddress: identity.homeAddress,
+      server: identity.serverUrl,
+      channel: this.#channel?.isUp ? ('up' as const) : ('down' as const),
+      links: this.#links.size,
+      pns: this.pns(),
+      pnes: this.pnes(),
+      approvals: this.approvals().length,
+    };
+  }
+
+  /** PNs this gateway initiated, with their joins. */
+  pns(): readonly PnStatus[] {
+    const { networks } = this.#parts.store;
+    const live = new Set(this.#sessions.liveJoins().map((joinId) => toHex(joinId)));
+    return networks.pns().map(({ pnId, name, version, inviting }) => {
+      const inventory = networks.inventory(pnId);
+      return {
+        pnId: toHex(pnId),
+        name,
+        version,
+        inviting,
+        ...(inventory && { inventorySha256: toHex(this.#parts.primitives.sha256(inventory.bytes)) }),
+        joins: networks
+          .joins()
+          .filter((known) => equal(known.pnId, pnId))
+          .map(({ joinId, state, status, acknowledged }) => ({
+            joinId: toHex(joinId),
+            state,
+            ...(status && { status }),
+            acknowledged,
+            link: live.has(toHex(joinId)),
+          })),
+      };
+    });
+  }
+
+  /** The signed inventory of a PN, exact bytes. @param pnId hex */
+  inventory(pnId: string): Bytes | undefined {
+    const { networks } = this.#parts.store;
+    const pn = networks.pns().find((known) => toHex(known.pnId) === pnId);
+    return pn && networks.inventory(pn.pnId)?.bytes;
+  }
+
+  /** PNEs whose home this gateway is. */
+  pnes() {
+    return this.#parts.store.home
+      .pnes()
+      .map(({ thumbprint, label, pneId, epoch, acknowledged, revoked }) => ({
+        thumbprint: toHex(thumbprint),
+        label: label ?? pneId,
+        epoch,
+        acknowledged,
+        revoked,
+      }));
+  }
+
+  /** Questions that wait for the owner, oldest first. */
+  approvals(): readonly ConfirmRequestView[] {
+    return this.#home.pending();
+  }
+
+  /** Confirmed joins of this home's PNEs with the outcome that the server signed. */
+  confirmations() {
+    return this.#parts.store.home.requests('all').map(({ joinId, state, status, outcome }) => ({
+      joinId: toHex(joinId),
+      state,
+      ...(status && { status }),
+      outcome: outcome !== undefined,
+    }));
+  }
+
+  /** @param joinId hex @throws CpnsError unknown-transaction when nothing of it waits */
+  async decide(joinId: string, answer: OwnerAnswer): Promise<void> {
+    const waiting = this.approvals().find((view) => toHex(view.joinId).startsWith(joinId));
+    if (!waiting) throw new CpnsError('unknown-transaction', 'no question of this join waits');
+    await this.#home.decide(waiting.joinId, answer);
+  }
+
+  /** Enrols the PNE that shows this code. @throws CpnsError enrolment-code-wrong, enrolment-code-spent, busy */
+  async pair(codeText: string): Promise<PairedPne> {
+    const paired = this.#pairings.add(codeText);
+    this.#scan.reconsider();
+    const started = this.#scanIfUseful();
+    const result = await paired;
+    await started;
+    this.#scan.reconsider();
+    return result;
+  }
+
+  /** Sends data to a member. @param pnId hex @throws CpnsError link-lost */
+  sendData(pnId: string, handle: number, body: Bytes): void {
+    this.#sessions.sendData(PnId(fromHex(pnId)), handle, body);
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#freshness);
+    this.#registrations.stop();
+    this.#pairings.close();
+    await this.#scan.stop().catch(() => {});
+    await Promise.all([...this.#links].map((link) => link.close()));
+    await this.#channel?.close();
+    await this.#home.close();
+    this.#client.close();
+    await this.#parts.central.close();
+    this.#parts.store.close();
+  }
+
+  // Scanning
+
+  async #scanIfUseful(): Promise<void> {
+    const { networks } = this.#parts.store;
+    const useful =
+      this.#options.config.pn.invite || this.#pairings.waiting > 0 || networks.joins().length > 0;
+    if (useful) await this.#scan.start();
+  }
+
+  /** docs/protocol.md §2.2, first match wins. */
+  #choose(announced: Announced): Purpose<LinkPurpose> | undefined {
+    if (announced.mode === 'gateway') return undefined;
+    const pairing = this.#pairings.find(announced);
+    if (pairing) return { key: `enrol ${toHex(pairing.secret)}`, value: { kind: 'enrol', pairing } };
+    const joinId = this.#recognise(announced);
+    if (joinId) return { key: `resume ${toHex(joinId)}`, value: { kind: 'resume', joinId } };
+    if (!announced.join || !this.#options.config.pn.invite) return undefined;
+    return {
+      key: `establish ${toHex(announced.salt)}${toHex(announced.tags)}`,
+      value: { kind: 'establish' },
+    };
+  }
+
+  /** The join whose tag is shown; of several the newest, which may have overtaken the others. */
+  #recognise(announced: Announced): JoinId | undefined {
+    const { primitives, store } = this.#parts;
+    const joins = store.networks.joins();
+    return joins.findLast(({ joinId, rms }) => {
+      const name = toHex(joinId);
+      const key = this.#advertisingKeys.get(name) ?? deriveAdvertisingKey(primitives, rms);
+      this.#advertisingKeys.set(name, key);
+      return showsTag(primitives, announced, key);
+    })?.joinId;
+  }
+
+  // Links
+
+  async #serve(gatt: GattLink, purpose: LinkPurpose): Promise<Status> {
+    const { primitives, signer } = this.#parts;
+    this.#emit({ kind: 'link', address: gatt.peerAddress, state: 'up' });
+    const plan = this.#plan(purpose);
+    const nonce = purpose.kind === 'enrol' ? await purpose.pairing.nonce : undefined;
+    if (!plan || (purpose.kind === 'enrol' && !nonce)) {
+      await gatt.close();
+      if (purpose.kind === 'enrol') this.#pairings.ended(purpose.pairing, 'server-unreachable');
+      return plan ? 'server-unreachable' : 'ok';
+    }
+    return new Promise((resolve) => {
+      const session: LinkSession = new LinkSession({
+        gatt,
+        party: 'gateway',
+        signer,
+        clock: this.#clock,
+        onTrace: this.#options.onTrace,
+        onSecret: this.#options.onSecret,
+        link: {
+          side: 'central',
+          role: 'gateway',
+          transportSegmentBytes: gatt.maxSegmentBytes,
+          primitives,
+          ephemeral: primitives.generateEphemeral(),
+          request: plan.request,
+        },
+        start: (opened, session) => {
+          const step = purpose.kind === 'establish' ? { step: 0 } : {};
+          session.trace('EntityDiscovery', 'ble', ADVERTISEMENT_BYTES, { ...step, segments: 0 });
+          if (purpose.kind === 'enrol' && nonce) {
+            return this.#pairings.start(purpose.pairing, nonce, opened, session);
+          }
+          if (plan.join) return this.#sessions.resume(plan.join, plan.settlement, opened, session);
+          return this.#sessions.invite(plan.invitation ?? this.#invitation(), opened, session);
+        },
+        onEnd: (status) => {
+          this.#links.delete(session);
+          const wasLive = this.#sessions.ended(session);
+          this.#ended(gatt, purpose, plan.invitation, status);
+          // A member that was lost is looked for again at once; what failed backs off.
+          resolve(wasLive ? 'ok' : status);
+        },
+      });
+      this.#links.add(session);
+    });
+  }
+
+  /** What the link is opened with; undefined when the reason for it is gone. */
+  #plan(purpose: LinkPurpose):
+    | {
+        request: OpenRequest;
+        join?: GatewayJoin;
+        settlement?: Settlement | undefined;
+        invitation?: Invitation;
+      }
+    | undefined {
+    const { networks } = this.#parts.store;
+    if (purpose.kind === 'enrol') {
+      return { request: { kind: 'enrol', secret: purpose.pairing.secret.slice() } };
+    }
+    if (purpose.kind === 'establish')
+      return { request: { kind: 'establish' }, invitation: this.#invitation() };
+    const known = networks.join(purpose.joinId);
+    if (!known) return undefined;
+    return {
+      request: { kind: 'resume', rms: known.rms.slice() },
+      join: rememberedJoin(known),
+      settlement: settlementOf(networks, known),
+    };
+  }
+
+  /** The PN to invite to; minted when there is none, and then provisional until a first member is committed. */
+  #invitation(): Invitation {
+    const { networks } = this.#parts.store;
+    const { name } = this.#options.config.pn;
+    const pn = networks.pns().find((known) => known.name === name && known.inviting);
+    if (pn) return { pnId: pn.pnId, name, setupType: pn.setup === 'live' ? 'join' : 'new' };
+    const pnId = PnId(this.#parts.primitives.randomBytes(PN_ID_BYTES));
+    networks.createPn({ pnId, name, inviting: true }, this.#clock.wallSeconds());
+    return { pnId, name, setupType: 'new' };
+  }
+
+  /** A PN that no other link needs and that never had a member vanishes with the failure. */
+  #ended(gatt: GattLink, purpose: LinkPurpose, invitation: Invitation | undefined, status: Status): void {
+    if (purpose.kind === 'enrol') this.#pairings.ended(purpose.pairing, status);
+    if (invitation && !this.#sessions.uses(invitation.pnId)) {
+      this.#parts.store.networks.removePn(invitation.pnId, 'provisional');
+    }
+    this.#emit({ kind: 'link', address: gatt.peerAddress, state: 'down', status });
+  }
+
+  // The server's word
+
+  async #takeFrame(frame: ChannelFrame): Promise<void> {
+    switch (frame.kind) {
+      case 'pne-confirm-request':
+        this.#home.onConfirmRequest(frame.body);
+        return;
+      case 'join-outcome':
+        await this.#home.onJoinOutcome(frame.body);
+        return;
+      case 'pn-registration-response':
+        this.#registrations.onRegistrationResponse(frame.body);
+        return;
+      case 'inventory-update':
+        this.#registrations.onInventoryUpdate(frame.body);
+        return;
+      case 'transaction-waiting':
+        this.#registrations.onWaiting(frame.body);
+    }
+  }
+
+  #traceStored(txn: string, bytes: number): void {
+    this.#options.onTrace?.({
+      step: 12,
+      name: 'PnInventoryStored',
+      from: 'gateway',
+      to: 'gateway',
+      via: 'local',
+      bytes,
+      atMs: this.#clock.wallMs(),
+      joinKey: txn,
+    });
+  }
+
+  #emit(event: GatewayEvent): void {
+    this.#options.onEvent?.(event);
+  }
+}
