@@ -173,7 +173,7 @@ class Run {
     for (const count of [Math.ceil(segments / 3), segments])
       flow = await this.#flow(
         direction,
-        { do: 'raw-send', segments: count, bytes: SEGMENT_BYTES },
+        { do: 'raw-send', segments: count, bytes: SEGMENT_BYTES, perMs: this.#bytesPerMs / SEGMENT_BYTES },
         { do: 'raw-receive', segments: count },
         count * SEGMENT_BYTES,
         idle,

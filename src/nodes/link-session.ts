@@ -41,8 +41,6 @@ export interface LinkEffects {
 
 export interface LinkSessionOptions {
   readonly gatt: GattLink;
-  /** Settles when the link is down and its owner was told. */
-  readonly ended: Promise<void>;
   readonly link: LinkConfig;
   readonly party: Extract<PartyName, 'pne' | 'gateway'>;
   readonly signer: Signer;

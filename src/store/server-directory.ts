@@ -184,8 +184,9 @@ export class DirectoryStore {
   }
 
   /**
-   * Spends a token on a new gateway: both or neither.
-   * @throws CpnsError token-invalid when it was spent meanwhile, conflict when the key is another gateway's
+   * Spends a token on a new gateway: both or neither. A gateway that let its certificate expire comes back with a new
+   * token of the same user.
+   * @throws CpnsError token-invalid when it was spent meanwhile, conflict when the key is another user's gateway or revoked
    */
   enrolGateway(tokenId: Bytes, gateway: GatewayRecord, answer: Bytes): void {
     this.#sql.transact(() => {
@@ -195,10 +196,11 @@ export class DirectoryStore {
       );
       if (spent === 0) throw new CpnsError('token-invalid');
       const known = this.gateway(gateway.gatewayId);
-      if (known) throw new CpnsError('conflict', 'this key is a gateway already');
+      if (known && (known.userId !== gateway.userId || known.standing !== 'ok'))
+        throw new CpnsError('conflict', 'this key is a gateway already');
       this.#sql.run(
         `INSERT INTO gateway (gateway_id, thumbprint, key_x, key_y, user_id, label, created_at)
-         VALUES (?, ?, ?, ?, ?, ?, ?)`,
+         VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (gateway_id) DO UPDATE SET label = excluded.label`,
         ...[gateway.gatewayId, gateway.thumbprint, gateway.key.x, gateway.key.y],
         ...[gateway.userId, gateway.label, gateway.createdAt],
       );

@@ -5,10 +5,11 @@
  */
 
 const FIRST = `
--- One row: the last time the server was sure of, and which operator this is.
+-- One row: which operator this is, under what names it is dialled (JSON array), and the last time it was sure of.
 CREATE TABLE server (
   id         INTEGER PRIMARY KEY CHECK (id = 1),
   realm      TEXT    NOT NULL,
+  hosts      TEXT    NOT NULL,
   high_water INTEGER NOT NULL
 ) STRICT;
 

@@ -18,6 +18,7 @@ export { StaleError } from './statements.ts';
 
 interface ServerRow {
   realm: string;
+  hosts: string;
   high_water: number;
 }
 
@@ -37,11 +38,20 @@ export class ServerStore {
     return this.#row()?.realm;
   }
 
+  /** Host names and addresses by which gateways dial, as its TLS certificate states them. */
+  get hosts(): readonly string[] {
+    return JSON.parse(this.#row()?.hosts ?? '[]') as readonly string[];
+  }
+
   /** @throws CpnsError conflict when it was initialised before */
-  initialise(realm: string, now: ServerSeconds): void {
+  initialise(realm: string, hosts: readonly string[], now: ServerSeconds): void {
     this.#sql.transact(() => {
       if (this.#row()) throw new CpnsError('conflict', 'the state directory is initialised already');
-      this.#sql.run('INSERT INTO server (id, realm, high_water) VALUES (1, ?, ?)', realm, now);
+      const names = JSON.stringify(hosts);
+      this.#sql.run(
+        'INSERT INTO server (id, realm, hosts, high_water) VALUES (1, ?, ?, ?)',
+        ...[realm, names, now],
+      );
     });
   }
 
@@ -75,7 +85,7 @@ export class ServerStore {
   }
 
   #row(): ServerRow | undefined {
-    return this.#sql.one<ServerRow>('SELECT realm, high_water FROM server');
+    return this.#sql.one<ServerRow>('SELECT * FROM server');
   }
 }
 
