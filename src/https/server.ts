@@ -1,0 +1,253 @@
+/**
+ * The HTTPS server: TLS 1.3 only, bounded in every direction, requests matched to the table of routes, refusals as
+ * problem details, the upgrade to a channel. Owns transport; must not know what a route does.
+ * Source: docs/protocol.md §9.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { createServer, type Server } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { WebSocketServer } from 'ws';
+import type { Bytes } from '../base/bytes.ts';
+import { CpnsError } from '../base/errors.ts';
+import { problemOf, RefusedError } from './problem.ts';
+import { CHANNEL_SUBPROTOCOL, type ChannelHub, MAX_FRAME_BYTES } from './server-channel.ts';
+import { addressName, Buckets } from './server-limits.ts';
+import { type Answer, API_PATH, CBOR_MEDIA_TYPE, matchRoute, type Route } from './server-routes.ts';
+
+/** Longest body, bytes. */
+export const MAX_BODY_BYTES = 65_536;
+const MAX_HEADER_BYTES = 8_192;
+const HEADERS_MS = 10_000;
+const REQUEST_MS = 15_000;
+const HANDSHAKE_MS = 10_000;
+/** Longer than a gateway keeps an idle connection, so that it is the gateway that closes it. */
+const KEEP_ALIVE_MS = 60_000;
+const MAX_CONNECTIONS = 2_048;
+const CLOSE_GRACE_MS = 2_000;
+/** Requests without a certificate from one address. */
+const STRANGERS = { burst: 20, perSecond: 0.5 };
+
+export interface HttpsServerOptions<Caller> {
+  readonly host: string;
+  /** 0 for any free port. */
+  readonly port: number;
+  readonly tls: {
+    readonly keyPem: string;
+    /** Leaf first, then the CA. */
+    readonly certPem: string;
+    /** The CA of the clients' certificates. */
+    readonly caPem: string;
+  };
+  readonly routes: readonly Route<Caller>[];
+  /** Who calls, in good standing. @throws CpnsError not-authenticated, unknown-gateway, revoked-gateway, revoked-user */
+  readonly callerOf: (request: IncomingMessage) => Caller;
+  /** A stand-in for the caller where none is asked for. */
+  readonly nobody: Caller;
+  readonly hub: ChannelHub;
+  readonly channelOf: (caller: Caller) => Parameters<ChannelHub['attach']>[0];
+  readonly onRequest?: (seen: Seen) => void;
+  /** Milliseconds for the headers, and for the whole request; defaults 10 s and 15 s. */
+  readonly headersMs?: number;
+  readonly requestMs?: number;
+}
+
+/** One handled request, for log and metrics; holds nothing the peer chose but a path that matched. */
+export interface Seen {
+  readonly route: string;
+  readonly httpStatus: number;
+  readonly durationMs: number;
+  readonly error?: unknown;
+}
+
+export interface HttpsServer {
+  readonly url: string;
+  close(): Promise<void>;
+}
+
+/** Listens; resolves when connections are taken. */
+export async function openHttpsServer<Caller>(options: HttpsServerOptions<Caller>): Promise<HttpsServer> {
+  const front = new Front(options);
+  const server = createServer(
+    {
+      key: options.tls.keyPem,
+      cert: options.tls.certPem,
+      ca: options.tls.caPem,
+      minVersion: 'TLSv1.3',
+      requestCert: true,
+      // Checked for each request, so that a stranger hears a status and not only a TLS alert.
+      rejectUnauthorized: false,
+      handshakeTimeout: HANDSHAKE_MS,
+      maxHeaderSize: MAX_HEADER_BYTES,
+      headersTimeout: options.headersMs ?? HEADERS_MS,
+      requestTimeout: options.requestMs ?? REQUEST_MS,
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      connectionsCheckingInterval: Math.min(1_000, options.headersMs ?? HEADERS_MS),
+    },
+    (request, response) => void front.answer(request, response),
+  );
+  server.maxConnections = MAX_CONNECTIONS;
+  server.on('upgrade', (request, socket, head) => front.upgrade(request, socket, head));
+  // A handshake that fails, or bytes that are no HTTP, concern their connection only.
+  server.on('tlsClientError', (_error, socket) => socket.destroy());
+  server.on('clientError', (_error, socket) => endBadly(socket));
+  await listen(server, options.host, options.port);
+  const { port } = server.address() as AddressInfo;
+  const host = options.host.includes(':') ? `[${options.host}]` : options.host;
+  return { url: `https://${host}:${port}`, close: () => close(server) };
+}
+
+function listen(server: Server, host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, host, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+}
+
+/** Requests under way end; connections that stay open are cut. */
+function close(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    const cut = setTimeout(() => server.closeAllConnections(), CLOSE_GRACE_MS);
+    server.close(() => {
+      clearTimeout(cut);
+      resolve();
+    });
+    server.closeIdleConnections();
+  });
+}
+
+function endBadly(socket: Duplex): void {
+  if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n');
+  else socket.destroy();
+}
+
+class Front<Caller> {
+  readonly #options: HttpsServerOptions<Caller>;
+  readonly #sockets = new WebSocketServer({
+    noServer: true,
+    maxPayload: MAX_FRAME_BYTES,
+    perMessageDeflate: false,
+    clientTracking: false,
+    handleProtocols: (offered) => (offered.has(CHANNEL_SUBPROTOCOL) ? CHANNEL_SUBPROTOCOL : false),
+  });
+  readonly #strangers = new Buckets(STRANGERS);
+
+  constructor(options: HttpsServerOptions<Caller>) {
+    this.#options = options;
+  }
+
+  async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const startedMs = performance.now();
+    let route = 'none';
+    let failure: unknown;
+    try {
+      const answer = await this.#handle(request, (found) => {
+        route = found;
+      });
+      respond(response, answer.httpStatus, { 'content-type': CBOR_MEDIA_TYPE }, answer.body);
+    } catch (error) {
+      failure = error;
+      const { httpStatus, headers, body } = problemOf(error);
+      // What was not read of the request is not read any more.
+      if (!request.complete) response.setHeader('connection', 'close');
+      respond(response, httpStatus, headers, body);
+    }
+    this.#options.onRequest?.({
+      ...{ route, httpStatus: response.statusCode, durationMs: performance.now() - startedMs },
+      ...(failure !== undefined && { error: failure }),
+    });
+  }
+
+  async #handle(request: IncomingMessage, found: (route: string) => void): Promise<Answer> {
+    const { method = '', url = '' } = request;
+    const { route, parameters } = matchRoute(this.#options.routes, method, url);
+    found(`${route.method} ${route.pattern}`);
+    const caller = this.#admit(request, route);
+    const bytes = await readBody(request, route.body !== undefined);
+    const body = route.body?.decode(bytes);
+    return route.handle({ caller, parameters, body, bytes });
+  }
+
+  #admit(request: IncomingMessage, route: Route<Caller>): Caller {
+    if (route.access === 'gateway') return this.#options.callerOf(request);
+    if (route.method !== 'GET') {
+      const waitSeconds = this.#strangers.take(addressName(request.socket.remoteAddress), performance.now());
+      if (waitSeconds > 0) throw new RefusedError('too-many-requests', waitSeconds);
+    }
+    return this.#options.nobody;
+  }
+
+  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    socket.on('error', () => socket.destroy());
+    try {
+      if (request.url !== `${API_PATH}channel`) throw new CpnsError('not-found');
+      const caller = this.#options.callerOf(request);
+      if (!offersProtocol(request)) throw new CpnsError('version-mismatch', 'subprotocol');
+      this.#sockets.handleUpgrade(request, socket, head, (channel) =>
+        this.#options.hub.attach(this.#options.channelOf(caller), channel),
+      );
+    } catch (error) {
+      refuseUpgrade(socket, error);
+      this.#options.onRequest?.({
+        route: 'GET channel',
+        httpStatus: problemOf(error).httpStatus,
+        durationMs: 0,
+        error,
+      });
+    }
+  }
+}
+
+function offersProtocol(request: IncomingMessage): boolean {
+  const offered = request.headers['sec-websocket-protocol'] ?? '';
+  return offered.split(',').some((name) => name.trim() === CHANNEL_SUBPROTOCOL);
+}
+
+function refuseUpgrade(socket: Duplex, error: unknown): void {
+  const { httpStatus, headers, body } = problemOf(error);
+  const lines = [`HTTP/1.1 ${httpStatus} Refused`, 'connection: close', `content-length: ${body.length}`];
+  for (const [name, value] of Object.entries(headers)) lines.push(`${name}: ${value}`);
+  socket.write(`${lines.join('\r\n')}\r\n\r\n`);
+  socket.end(body);
+}
+
+function respond(
+  response: ServerResponse,
+  httpStatus: number,
+  headers: Readonly<Record<string, string>>,
+  body: Bytes,
+): void {
+  if (response.destroyed) return;
+  response.writeHead(httpStatus, { ...headers, 'content-length': body.length, 'cache-control': 'no-store' });
+  response.end(body);
+}
+
+/** @throws CpnsError oversize, malformed */
+async function readBody(request: IncomingMessage, wanted: boolean): Promise<Bytes> {
+  const declared = Number(request.headers['content-length'] ?? 0);
+  if (declared > MAX_BODY_BYTES) throw new CpnsError('oversize', `body longer than ${MAX_BODY_BYTES} bytes`);
+  if (wanted && mediaTypeOf(request) !== CBOR_MEDIA_TYPE)
+    throw new CpnsError('malformed', 'body is not application/cbor');
+  const chunks: Buffer[] = [];
+  let length = 0;
+  try {
+    for await (const chunk of request as AsyncIterable<Buffer>) {
+      length += chunk.length;
+      if (length > MAX_BODY_BYTES)
+        throw new CpnsError('oversize', `body longer than ${MAX_BODY_BYTES} bytes`);
+      chunks.push(chunk);
+    }
+  } catch (cause) {
+    if (cause instanceof CpnsError) throw cause;
+    throw new CpnsError('malformed', 'request cut short', { cause });
+  }
+  if (!wanted && length > 0) throw new CpnsError('malformed', 'no body belongs here');
+  return new Uint8Array(Buffer.concat(chunks));
+}
+
+function mediaTypeOf(request: IncomingMessage): string {
+  return (request.headers['content-type'] ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? '';
+}
