@@ -5,14 +5,10 @@ const [role, moniker = '', address = ''] = process.argv.slice(2);
 
 async function central(): Promise<void> {
   const port = await openCentral(moniker);
-  const link = await port.connect(address, { deadlineMs: 5000 });
+  await port.connect(address, { deadlineMs: 5000 });
+  // The signal asks for an orderly end; the process then has to exit by itself.
+  process.once('SIGUSR2', () => void port.close());
   console.log('LINKED');
-  link.onClose = () => {};
-  // A line on stdin asks for an orderly end; the process then has to exit by itself.
-  process.stdin.once('data', () => {
-    process.stdin.pause();
-    void port.close();
-  });
 }
 
 async function peripheral(): Promise<void> {

@@ -6,10 +6,13 @@ import { cleanUp, closed, newCentral, newPeripheral, newRadio, once, sightingOf 
 
 const PARTY = fileURLToPath(new URL('./party.ts', import.meta.url));
 
+const children = new Set<ChildProcess>();
+
 function start(...words: string[]): { child: ChildProcess; says(word: string): Promise<void> } {
   const child = spawn(process.execPath, ['--import', 'tsx', PARTY, ...words], {
-    stdio: ['pipe', 'pipe', 'inherit'],
+    stdio: ['ignore', 'pipe', 'inherit'],
   });
+  children.add(child);
   let heard = '';
   child.stdout.on('data', (chunk: Buffer) => {
     heard += chunk.toString();
@@ -24,7 +27,11 @@ function start(...words: string[]): { child: ChildProcess; says(word: string): P
 
 describe('processes', function () {
   this.timeout(20_000);
-  afterEach(cleanUp);
+  afterEach(async () => {
+    for (const child of children) child.kill('SIGKILL');
+    children.clear();
+    await cleanUp();
+  });
 
   it('a killed peripheral is noticed within the supervision timeout', async () => {
     const radio = await newRadio();
@@ -64,7 +71,7 @@ describe('processes', function () {
     await says('LINKED');
     const ended = closed(down);
     const exited = once<number>(child, 'exit');
-    child.stdin?.write('close\n');
+    child.kill('SIGUSR2');
     assert.equal(await ended, 0x13);
     assert.equal(await exited, 0);
   });
