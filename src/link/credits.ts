@@ -71,11 +71,12 @@ export class ReceiveCredits {
   }
 
   /**
-   * A burst of segments has ended. In the midst of a message the peer surely has more to send, and a window refilled at
-   * every connection event never runs dry; the grant for the last segment of a message stays unsaid.
+   * A burst of segments has ended: the moment at which one grant serves for many. Less than a quarter of the window is
+   * not worth a segment, because the peer has three quarters to go on with; nor is a single segment that ended a
+   * message, because an answer will carry it.
    */
   endOfBurst(messageIncomplete: boolean): void {
-    if (messageIncomplete && this.#owed > 0) this.#due = true;
+    if (4 * this.#owed >= this.#first && (messageIncomplete || this.#owed > 1)) this.#due = true;
   }
 
   /** Everything owed, as the grant of a segment that is being sent now. */

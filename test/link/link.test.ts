@@ -435,12 +435,25 @@ describe('link grants', () => {
     assert.equal(parseSegment(pair.peripheral.sent.at(-1) ?? new Uint8Array()).grant, 1);
   });
 
-  it('come in a bare segment at the end of a burst within a message', () => {
+  it('come in a bare segment at the end of a burst, once they are a quarter of the window', () => {
     const pair = Pair.open();
     pair.central.link.send(64, pattern(5000), 1);
     pair.central.pump(pair.nowMs);
-    pair.deliver(pair.central, 6);
-    assert.deepEqual(pair.peripheral.wire, [fromHex('0806')]);
+    pair.deliver(pair.central, 7);
+    assert.deepEqual(pair.peripheral.wire, []);
+    pair.deliver(pair.central, 1);
+    assert.deepEqual(pair.peripheral.wire, [fromHex('0808')]);
+  });
+
+  it('come without the end of a burst when less than half of the window is left', () => {
+    const pair = Pair.open();
+    pair.central.link.send(64, pattern(5000), 1);
+    pair.central.pump(pair.nowMs);
+    for (let i = 1; i <= 17; i++) {
+      assert.equal(pair.peripheral.link.nextSegment(pair.nowMs), undefined);
+      pair.peripheral.link.receive(pair.central.wire.shift() ?? new Uint8Array(), pair.nowMs);
+    }
+    assert.deepEqual(pair.peripheral.link.nextSegment(pair.nowMs), fromHex('0811'));
   });
 
   it('never make the two directions wait for each other', () => {
