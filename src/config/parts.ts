@@ -1,0 +1,85 @@
+/**
+ * Parts that the configurations of several roles share: labels, the Bluetooth adapter, the log.
+ * Owns their bounds and defaults. Must not know a role.
+ */
+import * as v from 'valibot';
+import { parseMoniker } from '../bluetooth/hci/moniker.ts';
+import { labelRule } from '../messages/label.ts';
+import { value } from './schema-faults.ts';
+
+/** A name that people see, bounded in bytes of UTF-8 as on the wire. */
+export function label(maxBytes: number, example: string) {
+  return value(
+    v.pipe(
+      v.string(),
+      v.check(
+        (text) => labelRule(text, maxBytes) === undefined,
+        `longer than ${maxBytes} bytes, empty, or with characters that are not allowed`,
+      ),
+    ),
+    `a name of 1 to ${maxBytes} bytes without control characters`,
+    JSON.stringify(example),
+  );
+}
+
+export function integer(least: number, most: number, what: string, example: number) {
+  return value(
+    v.pipe(
+      v.number(),
+      v.check((number) => Number.isInteger(number) && number >= least && number <= most, 'out of range'),
+    ),
+    `${what}, ${least} to ${most}`,
+    String(example),
+  );
+}
+
+const isMoniker = (text: string): boolean => {
+  try {
+    parseMoniker(text);
+    return true;
+  } catch {
+    return false;
+  }
+};
+
+const adapter = value(
+  v.pipe(v.string(), v.check(isMoniker, 'names no Bluetooth controller')),
+  'hci:N, hci:N/user, h4:unix:PATH, h4:tcp:HOST:PORT, virtual or virtual:PATH',
+  '"hci:0"',
+);
+const path = (example: string) =>
+  value(v.pipe(v.string(), v.minLength(1, 'empty')), 'the path of a file', JSON.stringify(example));
+
+export const Bluetooth = v.optional(
+  v.pipe(
+    v.strictObject({
+      adapter: v.optional(adapter, 'hci:0'),
+      capture: v.optional(path('/var/lib/cpns/radio.btsnoop')),
+      random_address: v.optional(value(v.boolean(), 'true or false', 'true'), true),
+    }),
+    v.transform(({ adapter, capture, random_address: randomAddress }) => ({
+      adapter,
+      capture,
+      randomAddress,
+    })),
+  ),
+  {},
+);
+
+export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+export const Log = v.optional(
+  v.strictObject({
+    level: v.optional(value(v.picklist(LOG_LEVELS), `one of ${LOG_LEVELS.join(', ')}`, '"info"'), 'info'),
+  }),
+  {},
+);
+
+export interface BluetoothConfig {
+  /** Moniker of the controller. */
+  readonly adapter: string;
+  /** Path of a btsnoop file that gets every packet. */
+  readonly capture: string | undefined;
+  readonly randomAddress: boolean;
+}
