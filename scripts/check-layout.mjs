@@ -1,0 +1,121 @@
+/**
+ * Holds the folder rules: which folder may import which, no cycles between files, the pure folders without Node's I/O, and
+ * each outside library that is to be replaceable imported in exactly one file. Run by `npm run check` and the tests.
+ */
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
+const src = join(root, 'src');
+
+/** Each folder may import those before it, and itself. */
+const ORDER = [
+  'base',
+  'messages',
+  'security',
+  'network',
+  'link',
+  'establishment',
+  'enrolment',
+  'store',
+  'bluetooth',
+  'https',
+  'config',
+  'nodes',
+  'cli',
+];
+
+/** Folders whose code also runs in a browser, save the files that are the Node side of a port. */
+const PURE = ['base', 'messages', 'security', 'network', 'link', 'establishment', 'enrolment'];
+const NODE_SIDE = new Set(['security/primitives-node.ts', 'security/keystore.ts', 'security/x509.ts']);
+
+/** Library → the one file that may import it. */
+const SINGLE = {
+  '@abandonware/noble': 'bluetooth/central-noble.ts',
+  '@abandonware/bleno': 'bluetooth/peripheral-bleno.ts',
+  '@abandonware/bluetooth-hci-socket': undefined,
+  'cbor-x': 'messages/cbor.ts',
+  'node-forge': undefined,
+  'better-sqlite3': 'store/sqlite.ts',
+};
+
+function files(folder) {
+  return readdirSync(folder).flatMap((name) => {
+    const path = join(folder, name);
+    if (statSync(path).isDirectory()) return files(path);
+    return path.endsWith('.ts') ? [path] : [];
+  });
+}
+
+const IMPORT = /(?:^|\n)\s*(?:import|export)\s+(?:type\s+)?(?:[^'";]*?\sfrom\s+)?'([^']+)'|import\('([^']+)'\)/g;
+const LOAD = /(?:require|loadPrivately|requireFile)\(\s*'(@abandonware\/[^'/]+)/g;
+
+const faults = [];
+const imports = new Map();
+const users = new Map(Object.keys(SINGLE).map((name) => [name, new Set()]));
+
+for (const path of files(src)) {
+  const name = relative(src, path);
+  const text = readFileSync(path, 'utf8');
+  const folder = name.split('/')[0];
+  if (!ORDER.includes(folder)) faults.push(`${name}: folder ${folder} has no place in the order`);
+  const local = [];
+  for (const match of text.matchAll(IMPORT)) {
+    const specifier = match[1] ?? match[2];
+    if (specifier.startsWith('.')) {
+      const target = relative(src, resolve(dirname(path), specifier));
+      local.push(target);
+      const to = target.split('/')[0];
+      if (ORDER.indexOf(to) > ORDER.indexOf(folder)) faults.push(`${name} imports ${target}: against the direction`);
+    } else if (PURE.includes(folder) && specifier.startsWith('node:') && !isNodeSide(name)) {
+      faults.push(`${name} imports ${specifier}: its folder is pure`);
+    }
+    for (const library of users.keys()) {
+      if (specifier === library || specifier.startsWith(`${library}/`)) users.get(library).add(name);
+    }
+  }
+  for (const match of text.matchAll(LOAD)) users.get(match[1])?.add(name);
+  imports.set(name, local);
+}
+
+function isNodeSide(name) {
+  return NODE_SIDE.has(name) || name.startsWith('security/x509') || name.startsWith('security/certificate');
+}
+
+for (const [library, owner] of Object.entries(SINGLE)) {
+  const found = [...users.get(library)];
+  if (found.length > 1) faults.push(`${library} is imported in ${found.length} files: ${found.join(', ')}`);
+  if (owner && found[0] && found[0] !== owner) faults.push(`${library} is imported in ${found[0]}, not ${owner}`);
+}
+
+/** Cycles that hold at run time matter; those of types only vanish, but hide the direction all the same. */
+function findCycle() {
+  const state = new Map();
+  const path = [];
+  const visit = (name) => {
+    if (state.get(name) === 'done' || !imports.has(name)) return undefined;
+    if (state.get(name) === 'open') return [...path.slice(path.indexOf(name)), name];
+    state.set(name, 'open');
+    path.push(name);
+    for (const next of imports.get(name)) {
+      const cycle = visit(next);
+      if (cycle) return cycle;
+    }
+    path.pop();
+    state.set(name, 'done');
+    return undefined;
+  };
+  for (const name of imports.keys()) {
+    const cycle = visit(name);
+    if (cycle) return cycle;
+  }
+  return undefined;
+}
+
+const cycle = findCycle();
+if (cycle) faults.push(`import cycle: ${cycle.join(' → ')}`);
+
+for (const fault of faults) console.error(fault);
+console.log(`layout: ${imports.size} files, ${faults.length} faults`);
+process.exit(faults.length > 0 ? 1 : 0);
