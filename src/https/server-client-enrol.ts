@@ -10,7 +10,9 @@ import { type Bytes, equal } from '../base/bytes.ts';
 import { CpnsError } from '../base/errors.ts';
 import { GatewayEnrolment, GatewayEnrolRequest } from '../messages/enrolment.ts';
 import { thumbprintOf } from '../security/cose-key.ts';
-import type { Primitives } from '../security/primitives.ts';
+import type { GatewayToken } from '../security/gateway-token.ts';
+import type { Primitives, PublicKey } from '../security/primitives.ts';
+import { publicKeyOfCertificate } from '../security/x509.ts';
 import {
   type CallOptions,
   DEFAULT_DEADLINE_MS,
@@ -18,16 +20,6 @@ import {
   networkError,
   parseBaseUrl,
 } from './server-client-transport.ts';
-
-/** What a token says (§7.3). */
-export interface EnrolmentToken {
-  /** First 16 bytes of the thumbprint of the CA's key. */
-  readonly caThumbprint: Bytes;
-  /** 8 bytes. */
-  readonly id: Bytes;
-  /** 16 bytes; never logged. */
-  readonly secret: Bytes;
-}
 
 export interface EnrolledGateway {
   /** The pinned CA, PEM: the only one later connections believe. */
@@ -48,11 +40,11 @@ const MAX_CHAIN = 8;
 export async function enrolGateway(
   primitives: Primitives,
   baseUrl: string,
-  token: EnrolmentToken,
+  token: GatewayToken,
   certificationRequest: Bytes,
   options: CallOptions = {},
 ): Promise<EnrolledGateway> {
-  const ca = findPinnedCa(primitives, await presentedChain(baseUrl, options), token.caThumbprint);
+  const ca = findPinnedCa(primitives, await presentedChain(baseUrl, options), token.caThumbprintPrefix);
   const caPem = ca.toString();
   // A second connection, now with the chain, the host name and the dates verified by TLS itself.
   const transport = new HttpsTransport({ baseUrl, caPem });
@@ -61,7 +53,7 @@ export async function enrolGateway(
     const request = GatewayEnrolRequest.encode({ tokenId, tokenSecret, certificationRequest });
     const { body } = await transport.exchange('POST', 'gateways', request, options);
     const answer = GatewayEnrolment.decode(body);
-    if (!isPinnedCa(primitives, new X509Certificate(answer.certificates.ca), token.caThumbprint))
+    if (!isPinnedCa(primitives, new X509Certificate(answer.certificates.ca), token.caThumbprintPrefix))
       throw new CpnsError('enrolment-code-wrong', 'the server enrols under another CA');
     return { caPem, answer };
   } finally {
@@ -122,18 +114,12 @@ function findPinnedCa(
 }
 
 function isPinnedCa(primitives: Primitives, certificate: X509Certificate, pin: Bytes): boolean {
-  const { kty, crv, x, y } = certificate.publicKey.export({ format: 'jwk' });
-  if (kty !== 'EC' || crv !== 'P-256' || x === undefined || y === undefined) return false;
-  const key = primitives.publicKey(fromBase64Url(x), fromBase64Url(y));
-  const thumbprint = thumbprintOf(primitives, key);
-  return (
-    pin.length === 16 &&
-    equal(thumbprint.slice(0, pin.length), pin) &&
-    certificate.ca &&
-    certificate.verify(certificate.publicKey)
-  );
-}
-
-function fromBase64Url(text: string): Bytes {
-  return new Uint8Array(Buffer.from(text, 'base64url'));
+  let key: PublicKey;
+  try {
+    key = publicKeyOfCertificate(certificate.raw);
+  } catch {
+    return false; // of another kind of key, so not the operator's
+  }
+  const pinned = pin.length > 0 && equal(thumbprintOf(primitives, key).slice(0, pin.length), pin);
+  return pinned && certificate.ca && certificate.verify(certificate.publicKey);
 }
