@@ -6,6 +6,7 @@
 import { CpnsError } from '../base/errors.ts';
 import { openService } from './att.ts';
 import { CentralLink } from './central-link.ts';
+import { type CentralOptions, connectionParameters } from './central-options.ts';
 import { eventWithin } from './deadline.ts';
 import { CPNS_DOWN_UUID, CPNS_SERVICE_UUID, CPNS_UP_UUID } from './gatt-service.ts';
 import {
@@ -16,27 +17,11 @@ import {
   type NobleBindings,
   type NoblePeripheral,
 } from './guards/noble.ts';
-import {
-  type HciTransport,
-  openTransport,
-  REASON_USER_ENDED,
-  type TransportOptions,
-} from './hci/transport.ts';
-import { BluetoothUnavailableError } from './hci/unavailable.ts';
+import { type HciTransport, openTransport, REASON_USER_ENDED } from './hci/transport.ts';
+import { notPoweredOn } from './hci/unavailable.ts';
 import { loadPrivately } from './load-library.ts';
 import type { Central, ConnectOptions, GattLink, Sighting } from './ports.ts';
 import { SightingCache, toSighting } from './sightings.ts';
-
-export interface CentralOptions extends TransportOptions {
-  /** Range of the connection interval asked for, 7.5 to 4,000 ms. Default 7.5 to 15: throughput before battery. */
-  readonly connectionIntervalMs?: { readonly least: number; readonly most: number } | undefined;
-  /** Supervision timeout, 2,000 to 32,000 ms. Default 2,000; a Pi lost 3 % of its links at noble's 420 (N13). */
-  readonly supervisionTimeoutMs?: number | undefined;
-  /** The scan is restarted when nothing at all was heard for this long. Default 10,000 ms. */
-  readonly scanSilenceMs?: number | undefined;
-  /** The controller vanished; every link has been closed and every later call fails. */
-  readonly onGone?: ((error: Error | undefined) => void) | undefined;
-}
 
 const POWER_ON_DEADLINE_MS = 5000;
 const SCAN_DEADLINE_MS = 2000;
@@ -74,19 +59,13 @@ export async function openCentral(moniker: string, options: CentralOptions = {})
   if (!(await poweredOn) || (noble as unknown as { _state: string })._state !== 'poweredOn') {
     release();
     transport.close();
-    throw new BluetoothUnavailableError(
-      transport.name,
-      'the controller does not power on for Bluetooth LE',
-      'ENOTSUP',
-      'Use an adapter with Bluetooth 4.0 or later, and check `dmesg | grep -i bluetooth`.',
-    );
+    throw notPoweredOn(transport.name);
   }
   return new NobleCentral(noble, transport, parameters, options, release);
 }
 
 interface Attempt {
   readonly address: string;
-  readonly deadlineAt: number;
   tries: number;
   settled: boolean;
   timer: NodeJS.Timeout | undefined;
@@ -180,10 +159,8 @@ class NobleCentral implements Central {
     if (this.#inUse(wanted))
       return Promise.reject(new CpnsError('busy', 'this peer is connected or being connected'));
     return new Promise((resolve, reject) => {
-      const deadlineAt = performance.now() + deadlineMs;
       const attempt: Attempt = {
         address: wanted,
-        deadlineAt,
         tries: 0,
         settled: false,
         timer: undefined,
@@ -422,19 +399,4 @@ class NobleCentral implements Central {
     }
     attempt.reject(error);
   }
-}
-
-function connectionParameters(options: CentralOptions): ConnectionParameters {
-  const { least, most } = options.connectionIntervalMs ?? { least: 7.5, most: 15 };
-  if (!(least >= 7.5 && most >= least && most <= 4000))
-    throw new RangeError('connectionIntervalMs is 7.5 to 4,000');
-  const timeoutMs = options.supervisionTimeoutMs ?? 2000;
-  if (!(timeoutMs >= 2000 && timeoutMs <= 32_000))
-    throw new RangeError('supervisionTimeoutMs is 2,000 to 32,000');
-  return {
-    minInterval: Math.round(least / 1.25),
-    maxInterval: Math.round(most / 1.25),
-    latency: 0,
-    timeout: Math.round(timeoutMs / 10), // GUARD(N13)
-  };
 }

@@ -2,7 +2,8 @@
  * The front door of this folder: a central or a peripheral from a moniker, and the virtual radio. Loads the back-end
  * only when one is opened.
  */
-export { type CentralOptions, openCentral } from './central-noble.ts';
+export { openCentral } from './central-noble.ts';
+export type { CentralOptions } from './central-options.ts';
 export { defaultRadioPath, MonikerError, parseMoniker } from './hci/moniker.ts';
 export { BluetoothUnavailableError } from './hci/unavailable.ts';
 export { openPeripheral, type PeripheralOptions } from './peripheral-bleno.ts';

@@ -14,7 +14,7 @@ import {
   REASON_USER_ENDED,
   type TransportOptions,
 } from './hci/transport.ts';
-import { BluetoothUnavailableError } from './hci/unavailable.ts';
+import { notPoweredOn } from './hci/unavailable.ts';
 import { loadPrivately } from './load-library.ts';
 import { PeripheralLink, type ValueHandles } from './peripheral-link.ts';
 import type { Advertisement, GattLink, Peripheral } from './ports.ts';
@@ -67,12 +67,7 @@ export async function openPeripheral(moniker: string, options: PeripheralOptions
   if (!(await poweredOn) || bleno.state !== 'poweredOn') {
     release();
     transport.close();
-    throw new BluetoothUnavailableError(
-      transport.name,
-      'the controller does not power on for Bluetooth LE',
-      'ENOTSUP',
-      'Use an adapter with Bluetooth 4.0 or later, and check `dmesg | grep -i bluetooth`.',
-    );
+    throw notPoweredOn(transport.name);
   }
   return new BlenoPeripheral(bleno, transport, options, release);
 }

@@ -17,9 +17,12 @@ export interface GattLink {
   readonly peerAddress: string;
   /** Bytes one segment may have on this link: min(ATT_MTU, 247) − 3, 20 to 244. */
   readonly maxSegmentBytes: number;
-  /** Queues one segment. Never blocks or throws; a segment sent after the end is dropped. */
+  /**
+   * Queues one segment. Never blocks; a segment sent after the end is dropped.
+   * @throws RangeError on an empty segment or one over maxSegmentBytes: a defect of the caller, never of the link
+   */
   send(segment: Bytes): void;
-  /** Set once, before the first turn of the event loop after the link was handed out, by its owner. */
+  /** Set once by its owner. What came before is kept, up to 64 segments, and handed over when it is set. */
   onSegment: (segment: Bytes) => void;
   onClose: (reason: DisconnectReason) => void;
   /** Disconnects; settles when the link is down or after 2 s. */

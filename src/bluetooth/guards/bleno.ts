@@ -1,5 +1,5 @@
 /**
- * Guards in front of defects of @abandonware/bleno 0.6.2 (docs and ble-notes number them). Owns the typed view of the
+ * Guards in front of defects of bleno 0.6.2 (docs and ble-notes number them). Owns the typed view of the
  * internals that are touched. B4 (indications) and X1 (pairing) do not arise: CPNS uses neither.
  */
 import type { EventEmitter } from 'node:events';

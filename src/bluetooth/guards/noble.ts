@@ -1,5 +1,5 @@
 /**
- * Guards in front of defects of @abandonware/noble 1.9.2 (docs and ble-notes number them). Owns the typed view of the
+ * Guards in front of defects of noble 1.9.2 (docs and ble-notes number them). Owns the typed view of the
  * internals that are touched. N10 to N12 and N14 need the connecting logic itself and are in central-noble.ts; N2, N5
  * and N8 are avoided by att.ts.
  */

@@ -5,6 +5,7 @@
  */
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { H4_ACL, H4_COMMAND, H4_EVENT } from './h4.ts';
 import type { Moniker } from './moniker.ts';
 import { formatMoniker } from './moniker.ts';
 import type { HciPipe } from './pipe.ts';
@@ -76,6 +77,8 @@ class NativePipe implements HciPipe {
     socket.on('error', (error) => {
       if (!existsSync(devicePath)) this.#end(error);
     });
+    // A raw socket lets no event through until it has a filter; our own commands come before the library sets its own.
+    if (!this.exclusive) socket.setFilter(everything());
     socket.start();
     const devicePath = `/sys/class/bluetooth/hci${moniker.index}`;
     this.#watch = setInterval(() => {
@@ -122,4 +125,12 @@ class NativePipe implements HciPipe {
       // Already down with its adapter.
     }
   }
+}
+
+/** struct hci_filter: commands, data and events of every kind. */
+function everything(): Buffer {
+  const filter = Buffer.alloc(16);
+  filter.writeUInt32LE((1 << H4_COMMAND) | (1 << H4_ACL) | (1 << H4_EVENT), 0);
+  filter.fill(0xff, 4, 12);
+  return filter;
 }

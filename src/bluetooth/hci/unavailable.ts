@@ -37,7 +37,7 @@ const ADAPTER_MENDS: Readonly<Record<string, readonly [what: string, mend: strin
   ],
   EBUSY: [
     'another program has the adapter',
-    'Stop it (often `sudo systemctl stop bluetooth`) or use another adapter.',
+    'Stop it (often `sudo systemctl stop bluetooth`), for hci:N/user also take the adapter down, or use another one.',
   ],
   ENOBINDING: [
     'the native Bluetooth module is not built',
@@ -67,6 +67,16 @@ export function socketUnavailable(
   return new BluetoothUnavailableError(controller, 'no controller answers there', errorCode(cause), mend, {
     cause,
   });
+}
+
+/** The error for a controller that answers and yet does not come up for LE. */
+export function notPoweredOn(controller: string): BluetoothUnavailableError {
+  return new BluetoothUnavailableError(
+    controller,
+    'the controller does not power on for Bluetooth LE',
+    'ENOTSUP',
+    'Use an adapter with Bluetooth 4.0 or later, and check `dmesg | grep -i bluetooth`.',
+  );
 }
 
 function errorCode(cause: unknown): string {
