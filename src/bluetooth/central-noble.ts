@@ -73,10 +73,7 @@ interface Attempt {
   readonly reject: (error: Error) => void;
 }
 
-interface Created {
-  readonly status: number;
-  readonly handle: number;
-}
+type Created = { readonly status: number; readonly handle: number };
 
 class NobleCentral implements Central {
   readonly #noble: Noble;

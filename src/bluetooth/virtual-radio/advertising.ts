@@ -2,9 +2,9 @@
  * Advertising events on the virtual air: who hears them, scan responses, and the connections that initiators make of
  * them. Reports are lossy as on air: a host that does not read misses them.
  */
-import type { Controller } from './controller.ts';
 import { advertisingReport } from './events.ts';
 import { RadioLink } from './link.ts';
+import type { ControllerPart } from './shapes.ts';
 
 const TYPE_CONNECTABLE = 0x00;
 const TYPE_SCANNABLE = 0x02;
@@ -13,20 +13,20 @@ const RSSI_DBM = -50;
 /** Advertisers one scanner remembers for its duplicate filter; controllers forget too. */
 const MAX_SEEN = 256;
 
-export function startAdvertising(controller: Controller): void {
+export function startAdvertising(controller: ControllerPart): void {
   stopAdvertising(controller);
   controller.advertising.enabled = true;
   // The first event after the Command Complete, the rest on the clock.
   controller.advertising.timer = setTimeout(() => advertise(controller), 0);
 }
 
-export function stopAdvertising(controller: Controller): void {
+export function stopAdvertising(controller: ControllerPart): void {
   clearTimeout(controller.advertising.timer);
   controller.advertising.timer = undefined;
   controller.advertising.enabled = false;
 }
 
-function advertise(advertiser: Controller): void {
+function advertise(advertiser: ControllerPart): void {
   const { radio, advertising } = advertiser;
   if (!advertising.enabled) return;
   radio.adverts++;
@@ -41,7 +41,7 @@ function advertise(advertiser: Controller): void {
   advertising.timer = setTimeout(() => advertise(advertiser), radio.options.advertisingIntervalMs);
 }
 
-function report(advertiser: Controller, scanner: Controller): void {
+function report(advertiser: ControllerPart, scanner: ControllerPart): void {
   const { type, ownAddressType, data, scanResponse } = advertiser.advertising;
   const address = advertiser.ownAddress(ownAddressType);
   const { scanning } = scanner;
@@ -59,14 +59,14 @@ function report(advertiser: Controller, scanner: Controller): void {
   }
 }
 
-function initiates(initiator: Controller, advertiser: Controller): boolean {
+function initiates(initiator: ControllerPart, advertiser: ControllerPart): boolean {
   const wanted = initiator.initiating;
   if (wanted === undefined) return false;
   const own = advertiser.advertising.ownAddressType;
   return (wanted.peerAddressType & 1) === (own & 1) && wanted.peerAddress.equals(advertiser.ownAddress(own));
 }
 
-function connect(initiator: Controller, advertiser: Controller): void {
+function connect(initiator: ControllerPart, advertiser: ControllerPart): void {
   const parameters = initiator.initiating;
   if (parameters === undefined) return;
   stopAdvertising(advertiser);

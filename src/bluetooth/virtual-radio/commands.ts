@@ -4,7 +4,6 @@
  * Source: Core Specification 5.4, Vol 4 Part E §7; the list of what the kernel needs is measured (ble-notes).
  */
 import { createCipheriv, randomBytes } from 'node:crypto';
-import type { Controller } from './controller.ts';
 import {
   commandComplete,
   commandStatus,
@@ -15,7 +14,7 @@ import {
   STATUS,
   uint16,
 } from './events.ts';
-import type { LinkEnd } from './link.ts';
+import type { ControllerPart, EndPart } from './shapes.ts';
 
 type Answer =
   /** Command Complete with success and these return parameters. */
@@ -28,7 +27,7 @@ type Answer =
 interface Command {
   readonly name: string;
   readonly parameterBytes: number;
-  readonly run: (controller: Controller, parameters: Buffer, link: LinkEnd | undefined) => Answer;
+  readonly run: (controller: ControllerPart, parameters: Buffer, link: EndPart | undefined) => Answer;
 }
 
 const NONE = Buffer.alloc(0);
@@ -63,8 +62,8 @@ const SUPPORTED_COMMANDS = (() => {
 
 const succeed = (): Answer => NONE;
 const onLink =
-  (run: (link: LinkEnd, parameters: Buffer) => void) =>
-  (_: Controller, parameters: Buffer, link: LinkEnd | undefined): Answer =>
+  (run: (link: EndPart, parameters: Buffer) => void) =>
+  (_: ControllerPart, parameters: Buffer, link: EndPart | undefined): Answer =>
     link === undefined
       ? { status: STATUS.unknownConnection }
       : { status: STATUS.success, after: () => run(link, parameters) };
@@ -261,7 +260,7 @@ const COMMANDS: ReadonlyMap<number, Command> = new Map<number, Command>([
 ]);
 
 /** Runs one command of the host and answers it. */
-export function runCommand(controller: Controller, opcode: number, parameters: Buffer): void {
+export function runCommand(controller: ControllerPart, opcode: number, parameters: Buffer): void {
   const entry = COMMANDS.get(opcode);
   controller.radio.countCommand(opcode, entry !== undefined);
   if (entry === undefined) {

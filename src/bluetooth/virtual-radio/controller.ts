@@ -7,63 +7,40 @@ import { formatAddress } from '../hci/own-address.ts';
 import { startAdvertising, stopAdvertising } from './advertising.ts';
 import { runCommand } from './commands.ts';
 import { dataBufferOverflow, numberOfCompletedPackets } from './events.ts';
-import type { LinkEnd, LinkParameters } from './link.ts';
-import type { Radio } from './radio.ts';
-
-/** The host's end of the HCI, as the controller sees it. */
-export interface HostPort {
-  /** One whole packet, given away. @returns false when the host does not read: wait for `hostReady` */
-  send(packet: Buffer): boolean;
-  close(): void;
-}
-
-interface Advertising {
-  enabled: boolean;
-  type: number;
-  ownAddressType: number;
-  data: Buffer;
-  scanResponse: Buffer;
-  timer: NodeJS.Timeout | undefined;
-}
-
-interface Scanning {
-  enabled: boolean;
-  active: boolean;
-  ownAddressType: number;
-  filterDuplicates: boolean;
-  readonly seen: Set<string>;
-}
-
-export interface Initiating extends LinkParameters {
-  readonly peerAddressType: number;
-  readonly peerAddress: Buffer;
-  readonly ownAddressType: number;
-}
+import type {
+  Advertising,
+  ControllerPart,
+  EndPart,
+  HostPort,
+  Initiating,
+  RadioPart,
+  Scanning,
+} from './shapes.ts';
 
 const FIRST_ROTATED_HANDLE = 0x0001;
 const LAST_HANDLE = 0x0eff;
 /** Data packets over its credits that a host may send before it is cut off. */
 const MAX_OVERFLOWS = 64;
 
-export class Controller {
-  readonly radio: Radio;
+export class Controller implements ControllerPart {
+  readonly radio: RadioPart;
   readonly host: HostPort;
   readonly publicAddress: Buffer;
   randomAddress: Buffer = Buffer.alloc(6);
   advertising: Advertising = idleAdvertising();
   scanning: Scanning = idleScanning();
   initiating: Initiating | undefined;
-  readonly links = new Map<number, LinkEnd>();
+  readonly links = new Map<number, EndPart>();
   /** Fault: a scanner that says it scans and hears nothing, as chips do after hours. */
   deaf = false;
   hostBlocked = false;
   #nextHandle: number;
   #outstanding = 0;
   #overflows = 0;
-  readonly #toReport = new Set<LinkEnd>();
+  readonly #toReport = new Set<EndPart>();
   #flushQueued = false;
 
-  constructor(radio: Radio, host: HostPort, publicAddress: Buffer) {
+  constructor(radio: RadioPart, host: HostPort, publicAddress: Buffer) {
     this.radio = radio;
     this.host = host;
     this.publicAddress = publicAddress;
@@ -122,10 +99,6 @@ export class Controller {
     return [formatAddress(this.publicAddress), formatAddress(this.randomAddress)];
   }
 
-  name(address: Buffer): string {
-    return formatAddress(address);
-  }
-
   /** Handles are not reused soon, so that a stale one shows. */
   takeHandle(): number {
     let handle = this.#nextHandle;
@@ -135,7 +108,7 @@ export class Controller {
   }
 
   /** A packet of ours reached the other side: its buffer is free, which the host is told once per turn or event. */
-  packetCrossed(end: LinkEnd): void {
+  packetCrossed(end: EndPart): void {
     this.#outstanding--;
     end.completed++;
     this.#toReport.add(end);

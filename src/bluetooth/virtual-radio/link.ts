@@ -3,51 +3,29 @@
  * faults, and counters. A credit goes back to the sender when its packet has crossed, as on air; a receiver whose host
  * does not read makes the packets wait. Must not know commands.
  */
-import type { Controller } from './controller.ts';
+import { formatAddress } from '../hci/own-address.ts';
 import { connectionComplete, disconnectionComplete, STATUS } from './events.ts';
 import { limitAttMtu } from './faults.ts';
-import type { Radio } from './radio.ts';
+import type {
+  ControllerPart,
+  DirectionCounters,
+  EndPart,
+  LinkCounters,
+  LinkParameters,
+  LinkPart,
+  RadioPart,
+} from './shapes.ts';
 
 /** Payload of one link-layer data packet with the data length extension. */
 const LINK_LAYER_PAYLOAD_BYTES = 251;
-
-export interface DirectionCounters {
-  packets: number;
-  /** ACL payload: L2CAP header included. */
-  bytes: number;
-  /** Connection events in which at least one packet went this way; 0 on an unpaced radio. */
-  eventsUsed: number;
-}
-
-export interface LinkCounters {
-  readonly central: string;
-  readonly peripheral: string;
-  /** 0 on an unpaced radio. */
-  readonly intervalMs: number;
-  /** Connection events since the link was made; 0 on an unpaced radio. */
-  readonly eventsElapsed: number;
-  /** Events that data waited for and this process was too busy to hold; a bench with many is worth little. */
-  readonly eventsMissed: number;
-  readonly ageMs: number;
-  readonly open: boolean;
-  readonly toPeripheral: Readonly<DirectionCounters>;
-  readonly toCentral: Readonly<DirectionCounters>;
-}
-
-export interface LinkParameters {
-  readonly interval: number;
-  readonly latency: number;
-  /** Supervision timeout, units of 10 ms. */
-  readonly timeout: number;
-}
 
 interface Waiting {
   readonly packet: Buffer;
   readonly dueAt: number;
 }
 
-export class LinkEnd {
-  readonly controller: Controller;
+export class LinkEnd implements EndPart {
+  readonly controller: ControllerPart;
   readonly handle: number;
   readonly address: Buffer;
   readonly addressType: number;
@@ -63,7 +41,7 @@ export class LinkEnd {
   /** False once this side's host was told that the link is down. */
   up = true;
 
-  constructor(link: RadioLink, controller: Controller, address: Buffer, addressType: number) {
+  constructor(link: RadioLink, controller: ControllerPart, address: Buffer, addressType: number) {
     this.link = link;
     this.controller = controller;
     this.address = address;
@@ -72,10 +50,10 @@ export class LinkEnd {
   }
 }
 
-export class RadioLink {
+export class RadioLink implements LinkPart {
   readonly central: LinkEnd;
   readonly peripheral: LinkEnd;
-  readonly #radio: Radio;
+  readonly #radio: RadioPart;
   readonly #startedAt = performance.now();
   #endedAt = 0;
   #timeoutMs: number;
@@ -87,7 +65,12 @@ export class RadioLink {
   #supervision: NodeJS.Timeout | undefined;
   #running = false;
 
-  constructor(radio: Radio, central: Controller, peripheral: Controller, parameters: LinkParameters) {
+  constructor(
+    radio: RadioPart,
+    central: ControllerPart,
+    peripheral: ControllerPart,
+    parameters: LinkParameters,
+  ) {
     this.#radio = radio;
     this.#timeoutMs = parameters.timeout * 10;
     const centralType = central.initiating?.ownAddressType ?? 0;
@@ -200,8 +183,8 @@ export class RadioLink {
     const { intervalMs } = this.#radio.options;
     const ageMs = (this.open ? performance.now() : this.#endedAt) - this.#startedAt;
     return {
-      central: this.central.controller.name(this.central.address),
-      peripheral: this.peripheral.controller.name(this.peripheral.address),
+      central: formatAddress(this.central.address),
+      peripheral: formatAddress(this.peripheral.address),
       intervalMs,
       eventsElapsed: intervalMs > 0 ? Math.floor(ageMs / intervalMs) : 0,
       eventsMissed: this.#eventsMissed,

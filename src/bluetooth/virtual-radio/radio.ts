@@ -2,9 +2,9 @@
  * The virtual air: its controllers, its links, its options and its counters. Controllers come from server.ts (a UNIX
  * socket) or from `attach` (in process, or a kernel through /dev/vhci).
  */
-import { Controller, type HostPort } from './controller.ts';
+import { Controller } from './controller.ts';
 import { FaultDice, type Faults } from './faults.ts';
-import type { LinkCounters, RadioLink } from './link.ts';
+import type { HostPort, LinkCounters, LinkPart, RadioPart, RadioSettings } from './shapes.ts';
 
 export interface RadioOptions {
   /** Connection interval in ms, fractions allowed (7.5). 0: packets cross at once. Default 0. */
@@ -37,17 +37,15 @@ export interface RadioCounters {
   readonly links: readonly LinkCounters[];
 }
 
-type Settled = { readonly [K in Exclude<keyof RadioOptions, 'faults'>]-?: NonNullable<RadioOptions[K]> };
-
 const ENDED_LINKS_KEPT = 64;
 
-export class Radio {
-  readonly options: Settled;
+export class Radio implements RadioPart {
+  readonly options: RadioSettings;
   readonly dice: FaultDice;
   readonly controllers = new Set<Controller>();
   adverts = 0;
   overflows = 0;
-  readonly #links = new Set<RadioLink>();
+  readonly #links = new Set<LinkPart>();
   readonly #ended: LinkCounters[] = [];
   readonly #unknownCommands = new Map<number, number>();
   readonly #delayed = new Set<NodeJS.Timeout>();
@@ -116,11 +114,11 @@ export class Radio {
     };
   }
 
-  linkMade(link: RadioLink): void {
+  linkMade(link: LinkPart): void {
     this.#links.add(link);
   }
 
-  linkEnded(link: RadioLink): void {
+  linkEnded(link: LinkPart): void {
     if (!this.#links.delete(link)) return;
     this.#ended.unshift(link.counters());
     if (this.#ended.length > ENDED_LINKS_KEPT) this.#ended.pop();
@@ -148,7 +146,7 @@ export class Radio {
     for (const timer of this.#delayed) clearTimeout(timer);
   }
 
-  #linkBetween(a: string, b: string): RadioLink | undefined {
+  #linkBetween(a: string, b: string): LinkPart | undefined {
     return [...this.#links].find((link) => link.joins(a.toLowerCase(), b.toLowerCase()));
   }
 }
