@@ -11,7 +11,9 @@ import type { Signer } from '../../src/security/signer.ts';
 
 /** 32 bytes that a name stands for. */
 export function fixedBytes(name: string, length = 32): Bytes {
-  const digest = createHash('sha256').update(utf8(`cpns1 vector ${name}`)).digest();
+  const digest = createHash('sha256')
+    .update(utf8(`cpns1 vector ${name}`))
+    .digest();
   return new Uint8Array(digest.subarray(0, length));
 }
 

@@ -1,8 +1,8 @@
 /** The parties of the vectors: keys with every form they travel in, and the credential of each gateway. */
 import { EMPTY } from '../../src/base/bytes.ts';
-import { GatewayCredentialPayload, ServerKeysPayload } from '../../src/messages/credential.ts';
-import { CoseKey } from '../../src/messages/common.ts';
 import { encodeCbor } from '../../src/messages/cbor.ts';
+import { CoseKey } from '../../src/messages/common.ts';
+import { GatewayCredentialPayload, ServerKeysPayload } from '../../src/messages/credential.ts';
 import { formatHomeAddress } from '../../src/messages/home-address.ts';
 import { coseKeyOf, gatewayIdOf, kidOf, thumbprintOf } from '../../src/security/cose-key.ts';
 import { type FixedSigner, fixedSigner } from './fixed-keys.ts';
