@@ -27,6 +27,8 @@ const REQUEST_NAME = 'cpns gateway';
 const RETRY: RetryPolicy = { firstMs: 60_000, maxMs: 3_600_000 };
 /** After a refusal that would come again at once. */
 const REFUSED_MS = 3_600_000;
+/** However short a life the server gives. */
+const MIN_LIFE_MS = 60_000;
 /** Longest sleep in one go; setTimeout takes no more than 24 days. */
 const MAX_SLEEP_MS = 86_400_000;
 
@@ -67,7 +69,7 @@ export function renewalDueAt(
 ): number {
   const certificateExpiresAt = Date.parse(new X509Certificate(answer.certificates.gateway).validTo) / 1000;
   const leftSeconds = Math.min(credentialExpiresAt, certificateExpiresAt) - answer.serverTime;
-  return receivedAt + Math.max(0, Math.floor(leftSeconds / 2));
+  return receivedAt + Math.max(MIN_LIFE_MS / 1000, Math.floor(leftSeconds / 2));
 }
 
 export interface RenewalOptions extends Shared {
@@ -102,9 +104,9 @@ export class GatewayRenewal {
     const { signal } = this.#stopping;
     let enrolment = first;
     while (!signal.aborted) {
-      await this.#waitUntil(this.#dueAt(enrolment));
-      if (signal.aborted) return;
       try {
+        await this.#waitUntil(this.#dueAt(enrolment));
+        if (signal.aborted) return;
         enrolment = await this.#renew(enrolment);
       } catch (error) {
         if (signal.aborted) return;
