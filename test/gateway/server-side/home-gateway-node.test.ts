@@ -1,0 +1,216 @@
+/** The home gateway at work, with a real store and real signatures, and a server that is a function of the test. */
+import assert from 'node:assert/strict';
+import { CpnsError } from '../../../src/base/errors.ts';
+import type { Status } from '../../../src/base/statuses.ts';
+import { joinIdOf } from '../../../src/establishment/home-gateway.ts';
+import { encodeCbor } from '../../../src/messages/cbor.ts';
+import { CoseKey } from '../../../src/messages/common.ts';
+import type { PneConfirmRequest } from '../../../src/messages/confirmation.ts';
+import type { ApprovalRule } from '../../../src/network/approval-policy.ts';
+import { type HomeGatewayEvent, HomeGatewayNode } from '../../../src/nodes/home-gateway.ts';
+import { systemClock } from '../../../src/nodes/system-clock.ts';
+import { coseKeyOf } from '../../../src/security/cose-key.ts';
+import { type GatewayStore, openGatewayStore } from '../../../src/store/gateway-store.ts';
+import {
+  confirmRequest,
+  HOME_ID,
+  NOW,
+  outcomeOf,
+  PNE,
+  parties,
+  primitives,
+  SERVER_KEYS,
+} from './confirm-samples.ts';
+
+describe('home gateway node', () => {
+  let store: GatewayStore;
+  let node: HomeGatewayNode;
+  let events: HomeGatewayEvent[];
+  let sent: Uint8Array[];
+  let confirm: () => Promise<Status>;
+  let wallSeconds: number;
+  const waiting: { readonly test: () => boolean; readonly resolve: () => void }[] = [];
+  const until = (test: () => boolean): Promise<void> =>
+    test() ? Promise.resolve() : new Promise((resolve) => waiting.push({ test, resolve }));
+  const happened = () => {
+    for (const one of waiting.splice(0))
+      if (one.test()) one.resolve();
+      else waiting.push(one);
+  };
+  const kinds = () => events.map(({ kind }) => kind);
+
+  const start = (rules: readonly ApprovalRule[] = []) => {
+    const next = new HomeGatewayNode({
+      store,
+      client: {
+        confirm: async (_joinId, answer) => {
+          sent.push(answer);
+          happened();
+          return confirm();
+        },
+      },
+      signer: parties.home,
+      primitives,
+      gatewayId: HOME_ID,
+      serverKeys: () => SERVER_KEYS,
+      rules,
+      subscription: 'alice mobile',
+      clock: { ...systemClock, wallSeconds: () => wallSeconds },
+      onEvent: (event) => {
+        events.push(event);
+        happened();
+      },
+      retry: { firstMs: 1, maxMs: 2 },
+    });
+    next.start();
+    return next;
+  };
+  const restart = async (rules: readonly ApprovalRule[] = []) => {
+    await node.close();
+    node = start(rules);
+  };
+
+  beforeEach(() => {
+    store = openGatewayStore(':memory:');
+    [events, sent, wallSeconds] = [[], [], NOW];
+    confirm = async () => 'ok';
+    store.home.savePne({
+      thumbprint: PNE.thumbprint,
+      key: encodeCbor(CoseKey.toCbor(coseKeyOf(PNE.key), 'CoseKey')),
+      label: PNE.label,
+      epoch: 1,
+      rms: new Uint8Array(32),
+      enrolledAt: NOW,
+    });
+    node = start();
+  });
+  afterEach(async () => {
+    await node.close();
+    store.close();
+  });
+  const recordOf = (request: PneConfirmRequest) => store.home.request(joinIdOf(request));
+
+  it('has a request on disk when it was taken, asks, answers, and settles', async () => {
+    const request = confirmRequest();
+    node.onConfirmRequest(request);
+    assert.equal(recordOf(request)?.state, 'asked');
+    await until(() => node.pending().length === 1);
+    await node.decide(joinIdOf(request), { yours: true, chargeable: true });
+    assert.equal(recordOf(request)?.state, 'answered');
+    await until(() => sent.length === 1);
+    assert.deepEqual(sent[0], recordOf(request)?.answer);
+    await node.onJoinOutcome({ joinId: joinIdOf(request), outcome: outcomeOf(request, 'ok') });
+    assert.deepEqual([recordOf(request)?.state, recordOf(request)?.status], ['settled', 'ok']);
+    assert.deepEqual(kinds(), ['asked', 'answered', 'settled']);
+  });
+
+  it('asks again after a restart', async () => {
+    const request = confirmRequest();
+    node.onConfirmRequest(request);
+    await until(() => node.pending().length === 1);
+    await restart();
+    await until(() => node.pending().length === 1);
+    assert.deepEqual(node.pending()[0]?.joinId, joinIdOf(request));
+  });
+
+  it('sends the same bytes after a restart, and when asked again', async () => {
+    confirm = async () => {
+      throw new CpnsError('server-unreachable');
+    };
+    const request = confirmRequest();
+    node.onConfirmRequest(request);
+    await until(() => node.pending().length === 1);
+    await node.decide(joinIdOf(request), { yours: true, chargeable: false });
+    await until(() => sent.length >= 3);
+    confirm = async () => 'ok';
+    await restart();
+    const before = sent.length;
+    await until(() => sent.length > before);
+    await new Promise((resolve) => setImmediate(resolve));
+    node.onConfirmRequest(request);
+    await until(() => sent.length > before + 1);
+    assert.equal(new Set(sent.map((answer) => Buffer.from(answer).toString('hex'))).size, 1);
+    assert.equal(recordOf(request)?.decision?.reason, 'not-chargeable');
+  });
+
+  it('answers by rule without asking, and says which', async () => {
+    await restart([
+      { decision: 'ask', user: 'eve' },
+      { decision: 'allow', user: 'bob' },
+    ]);
+    const request = confirmRequest();
+    node.onConfirmRequest(request);
+    await until(() => sent.length === 1);
+    assert.equal(recordOf(request)?.decidedBy, 'rule 1');
+    assert.deepEqual(kinds(), ['answered']);
+  });
+
+  it('remembers "always"', async () => {
+    const first = confirmRequest();
+    node.onConfirmRequest(first);
+    await until(() => node.pending().length === 1);
+    await node.decide(joinIdOf(first), { yours: true, chargeable: true, always: true });
+    const second = confirmRequest();
+    node.onConfirmRequest(second);
+    await until(() => recordOf(second)?.state === 'answered');
+    assert.equal(recordOf(second)?.decision?.reason, 'ok');
+    assert.equal(kinds().filter((kind) => kind === 'asked').length, 1);
+  });
+
+  it('takes no decision on what nobody asked', async () => {
+    const joinId = joinIdOf(confirmRequest());
+    await assert.rejects(node.decide(joinId, { yours: true, chargeable: true }), {
+      status: 'unknown-transaction',
+    });
+  });
+
+  it('stops asking at the deadline, and still takes the outcome', async () => {
+    const request = confirmRequest({ deadline: NOW });
+    node.onConfirmRequest(request);
+    await until(() => kinds().includes('settled'));
+    assert.deepEqual(node.pending(), []);
+    assert.equal(recordOf(request)?.status, 'confirmation-timeout');
+    const outcome = outcomeOf(request, 'confirmation-timeout');
+    await node.onJoinOutcome({ joinId: joinIdOf(request), outcome });
+    assert.deepEqual(recordOf(request)?.outcome, outcome);
+  });
+
+  it('settles when the server will not take the answer', async () => {
+    confirm = async () => {
+      throw new CpnsError('deadline-passed');
+    };
+    await restart([{ decision: 'deny' }]);
+    const request = confirmRequest();
+    node.onConfirmRequest(request);
+    await until(() => kinds().includes('settled'));
+    assert.deepEqual([recordOf(request)?.state, recordOf(request)?.status], ['settled', 'deadline-passed']);
+  });
+
+  it('does not acknowledge what it could not write', async () => {
+    const request = confirmRequest();
+    node.onConfirmRequest(request);
+    await until(() => node.pending().length === 1);
+    store.close();
+    const outcome = outcomeOf(request, 'user-refused');
+    await assert.rejects(async () => node.onJoinOutcome({ joinId: joinIdOf(request), outcome }));
+    assert.throws(() => node.onConfirmRequest(confirmRequest()), { status: 'cannot-persist' });
+  });
+
+  it('passes over a second request of one join with other content, with an alarm', async () => {
+    const request = confirmRequest();
+    node.onConfirmRequest(request);
+    node.onConfirmRequest({ ...request, terms: { ...request.terms, limit: 1 } });
+    assert.deepEqual(
+      events.map((event) => event.kind === 'alarm' && event.status),
+      ['conflict'],
+    );
+    await until(() => node.pending().length === 1);
+    assert.equal(node.pending()[0]?.terms.limit, 500);
+  });
+
+  it('takes the outcome of a refresh, about which it was not asked', async () => {
+    const request = confirmRequest();
+    await node.onJoinOutcome({ joinId: joinIdOf(request), outcome: outcomeOf(request, 'ok') });
+    assert.equal(recordOf(request), undefined);
+  });
+});
