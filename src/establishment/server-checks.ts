@@ -53,7 +53,10 @@ function checkOpens(openGBytes: Bytes, openPBytes: Bytes): void {
 }
 
 /** Reads what was exchanged, verifying nothing. @throws CpnsError malformed, transcript-mismatch, home-address-malformed */
-export function readExchange(primitives: Primitives, request: PnRegistrationRequest): Exchange {
+export function readExchange(
+  primitives: Primitives,
+  request: Pick<PnRegistrationRequest, 'openG' | 'openP' | 'm1' | 'm2'>,
+): Exchange {
   const { openG, openP, m1, m2 } = request;
   checkOpens(openG, openP);
   const setup = PnSetupRequestPayload.decode(parseSign1(m1).payload);

@@ -30,13 +30,13 @@ export interface Frame {
 }
 
 /** Where deliveries come from and go to. */
-export interface DeliverySource {
-  next(gatewayId: GatewayId, after: number, atMost: number): readonly Frame[];
+export interface DeliverySource<F extends Frame = Frame> {
+  next(gatewayId: GatewayId, after: number, atMost: number): readonly F[];
   acknowledge(gatewayId: GatewayId, deliveryId: number): void;
   /** False once the gateway was revoked: its channel ends. */
   inGoodStanding(gatewayId: GatewayId): boolean;
   onChange?(gatewayId: GatewayId, up: boolean): void;
-  onSent?(gatewayId: GatewayId, frame: Frame): void;
+  onSent?(gatewayId: GatewayId, frame: F): void;
 }
 
 export interface ChannelTimers {
@@ -44,13 +44,13 @@ export interface ChannelTimers {
   readonly silenceMs?: number;
 }
 
-export class ChannelHub {
-  readonly #source: DeliverySource;
+export class ChannelHub<F extends Frame = Frame> {
+  readonly #source: DeliverySource<F>;
   readonly #silenceMs: number;
-  readonly #channels = new Map<string, Channel>();
+  readonly #channels = new Map<string, Channel<F>>();
   readonly #pinging: NodeJS.Timeout;
 
-  constructor(source: DeliverySource, { pingMs = PING_MS, silenceMs = SILENCE_MS }: ChannelTimers = {}) {
+  constructor(source: DeliverySource<F>, { pingMs = PING_MS, silenceMs = SILENCE_MS }: ChannelTimers = {}) {
     this.#source = source;
     this.#silenceMs = silenceMs;
     this.#pinging = setInterval(() => this.#ping(), pingMs);
@@ -104,17 +104,17 @@ export class ChannelHub {
   }
 }
 
-class Channel {
+class Channel<F extends Frame> {
   readonly gatewayId: GatewayId;
   readonly #socket: WebSocket;
-  readonly #source: DeliverySource;
+  readonly #source: DeliverySource<F>;
   readonly #onEnd: () => void;
   readonly #inFlight = new Set<number>();
   #sentUpTo = 0;
   #heardAtMs = performance.now();
   #ended = false;
 
-  constructor(gatewayId: GatewayId, socket: WebSocket, source: DeliverySource, onEnd: () => void) {
+  constructor(gatewayId: GatewayId, socket: WebSocket, source: DeliverySource<F>, onEnd: () => void) {
     this.gatewayId = gatewayId;
     this.#socket = socket;
     this.#source = source;

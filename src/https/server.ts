@@ -7,11 +7,11 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { WebSocketServer } from 'ws';
+import { type WebSocket, WebSocketServer } from 'ws';
 import type { Bytes } from '../base/bytes.ts';
 import { CpnsError } from '../base/errors.ts';
 import { problemOf, RefusedError } from './problem.ts';
-import { CHANNEL_SUBPROTOCOL, type ChannelHub, MAX_FRAME_BYTES } from './server-channel.ts';
+import { CHANNEL_SUBPROTOCOL, MAX_FRAME_BYTES } from './server-channel.ts';
 import { addressName, Buckets } from './server-limits.ts';
 import { type Answer, API_PATH, CBOR_MEDIA_TYPE, matchRoute, type Route } from './server-routes.ts';
 
@@ -28,24 +28,26 @@ const CLOSE_GRACE_MS = 2_000;
 /** Requests without a certificate from one address. */
 const STRANGERS = { burst: 20, perSecond: 0.5 };
 
+export interface ServerTls {
+  readonly keyPem: string;
+  /** Leaf first, then the CA. */
+  readonly certPem: string;
+  /** The CA of the clients' certificates. */
+  readonly caPem: string;
+}
+
 export interface HttpsServerOptions<Caller> {
   readonly host: string;
   /** 0 for any free port. */
   readonly port: number;
-  readonly tls: {
-    readonly keyPem: string;
-    /** Leaf first, then the CA. */
-    readonly certPem: string;
-    /** The CA of the clients' certificates. */
-    readonly caPem: string;
-  };
+  readonly tls: ServerTls;
   readonly routes: readonly Route<Caller>[];
   /** Who calls, in good standing. @throws CpnsError not-authenticated, unknown-gateway, revoked-gateway, revoked-user */
   readonly callerOf: (request: IncomingMessage) => Caller;
   /** A stand-in for the caller where none is asked for. */
   readonly nobody: Caller;
-  readonly hub: ChannelHub;
-  readonly channelOf: (caller: Caller) => Parameters<ChannelHub['attach']>[0];
+  /** Takes over the channel of a caller. */
+  readonly onChannel: (caller: Caller, channel: WebSocket) => void;
   readonly onRequest?: (seen: Seen) => void;
   /** Milliseconds for the headers, and for the whole request; defaults 10 s and 15 s. */
   readonly headersMs?: number;
@@ -62,6 +64,8 @@ export interface Seen {
 
 export interface HttpsServer {
   readonly url: string;
+  /** New connections get this certificate. */
+  useTls(tls: ServerTls): void;
   close(): Promise<void>;
 }
 
@@ -70,10 +74,7 @@ export async function openHttpsServer<Caller>(options: HttpsServerOptions<Caller
   const front = new Front(options);
   const server = createServer(
     {
-      key: options.tls.keyPem,
-      cert: options.tls.certPem,
-      ca: options.tls.caPem,
-      minVersion: 'TLSv1.3',
+      ...secureContext(options.tls),
       requestCert: true,
       // Checked for each request, so that a stranger hears a status and not only a TLS alert.
       rejectUnauthorized: false,
@@ -94,7 +95,15 @@ export async function openHttpsServer<Caller>(options: HttpsServerOptions<Caller
   await listen(server, options.host, options.port);
   const { port } = server.address() as AddressInfo;
   const host = options.host.includes(':') ? `[${options.host}]` : options.host;
-  return { url: `https://${host}:${port}`, close: () => close(server) };
+  return {
+    url: `https://${host}:${port}`,
+    useTls: (tls) => server.setSecureContext(secureContext(tls)),
+    close: () => close(server),
+  };
+}
+
+function secureContext({ keyPem, certPem, caPem }: ServerTls) {
+  return { key: keyPem, cert: certPem, ca: caPem, minVersion: 'TLSv1.3' } as const;
 }
 
 function listen(server: Server, host: string, port: number): Promise<void> {
@@ -187,7 +196,7 @@ class Front<Caller> {
       const caller = this.#options.callerOf(request);
       if (!offersProtocol(request)) throw new CpnsError('version-mismatch', 'subprotocol');
       this.#sockets.handleUpgrade(request, socket, head, (channel) =>
-        this.#options.hub.attach(this.#options.channelOf(caller), channel),
+        this.#options.onChannel(caller, channel),
       );
     } catch (error) {
       refuseUpgrade(socket, error);

@@ -1,0 +1,86 @@
+/**
+ * What goes down the channels: entries of the outbox as frames, acknowledgements back into the store.
+ * Owns the correspondence of kinds and frames. When and how often something is sent is the hub's business.
+ */
+import { toHex } from '../base/bytes.ts';
+import type { GatewayId, JoinId } from '../base/ids.ts';
+import type { RegistrationKey } from '../establishment/server-types.ts';
+import type { DeliverySource, Frame } from '../https/server-channel.ts';
+import { ChannelFrame, JoinOutcome, PnRegistrationResponse } from '../messages/channel.ts';
+import { PneConfirmRequest } from '../messages/confirmation.ts';
+import type { Delivery, ServerStore } from '../store/server-store.ts';
+import type { TraceEvent } from './trace.ts';
+
+/** A frame with what the trace says of it. */
+export interface OutboxFrame extends Frame {
+  readonly delivery: Delivery;
+}
+
+const TRACED = {
+  'pne-confirm-request': { step: 8, name: 'PneConfirmRequest', to: 'home-gateway' },
+  'pn-registration-response': { step: 11, name: 'PnRegistrationResponse', to: 'gateway' },
+  'join-outcome': { name: 'JoinOutcome', to: 'home-gateway' },
+} as const;
+
+export interface DeliveryPorts {
+  readonly store: ServerStore;
+  readonly txnOfJoin: (joinId: JoinId) => string | undefined;
+  /** The home gateway has the question of this join on disk. */
+  readonly onConfirmDelivered: (joinId: JoinId) => void;
+  readonly onChange: (gatewayId: GatewayId, up: boolean) => void;
+  readonly trace: (event: Omit<TraceEvent, 'atMs'>) => void;
+}
+
+export function outboxSource(ports: DeliveryPorts): DeliverySource<OutboxFrame> {
+  const { registrations, directory } = ports.store;
+  return {
+    next: (gatewayId, after, atMost) =>
+      registrations.deliveries(gatewayId, after, atMost).map((delivery) => ({
+        deliveryId: delivery.deliveryId,
+        bytes: frameOf(delivery),
+        delivery,
+      })),
+    acknowledge(gatewayId, deliveryId) {
+      const acknowledged = registrations.acknowledge(gatewayId, deliveryId);
+      if (acknowledged?.kind === 'pne-confirm-request') ports.onConfirmDelivered(acknowledged.joinId);
+    },
+    inGoodStanding: (gatewayId) => directory.gateway(gatewayId)?.standing === 'ok',
+    onChange: ports.onChange,
+    onSent(_gatewayId, { delivery, bytes }) {
+      const joinKey = ports.txnOfJoin(delivery.joinId);
+      ports.trace({
+        ...TRACED[delivery.kind],
+        ...{ from: 'server', via: 'https', bytes: bytes.length },
+        ...(joinKey !== undefined && { joinKey }),
+      });
+    },
+  };
+}
+
+function frameOf({ deliveryId, kind, body }: Delivery): Frame['bytes'] {
+  switch (kind) {
+    case 'pne-confirm-request':
+      return ChannelFrame.encode({ deliveryId, kind, body: PneConfirmRequest.decode(body) });
+    case 'pn-registration-response':
+      return ChannelFrame.encode({ deliveryId, kind, body: PnRegistrationResponse.decode(body) });
+    case 'join-outcome':
+      return ChannelFrame.encode({ deliveryId, kind, body: JoinOutcome.decode(body) });
+  }
+}
+
+/** The transient notice for whom a transaction waits. */
+export function waitingFrame(
+  { txn }: RegistrationKey,
+  status: 'awaiting-home-gateway' | 'awaiting-user',
+): Frame['bytes'] {
+  return ChannelFrame.encode({ kind: 'transaction-waiting', body: { txn, status } });
+}
+
+/** What the trace says of such a notice. */
+export function waitingTrace(key: RegistrationKey, bytes: number): Omit<TraceEvent, 'atMs'> {
+  return {
+    name: 'TransactionWaiting',
+    ...{ from: 'server', to: 'gateway', via: 'https', bytes },
+    joinKey: toHex(key.txn),
+  };
+}

@@ -1,0 +1,146 @@
+/**
+ * The operator's keys in the server's state directory: CA, TLS, root and the COSE keys the server signs with, each in a
+ * file of its own with mode 0600; and what of them goes into certificates, credentials and enrolments.
+ * Owns file names and lifetimes. Must not decide who gets a certificate. Source: docs/protocol.md §4.4, §7.3.
+ */
+import { existsSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Bytes, EMPTY } from '../base/bytes.ts';
+import { CpnsError } from '../base/errors.ts';
+import type { Thumbprint } from '../base/ids.ts';
+import type { ServerSeconds } from '../base/time.ts';
+import type { ServerTls } from '../https/server.ts';
+import type { CoseKey } from '../messages/common.ts';
+import { GatewayCredentialPayload, ServerKeysPayload } from '../messages/credential.ts';
+import type { Message } from '../messages/message.ts';
+import { assembleSign1 } from '../security/cose.ts';
+import { coseKeyOf, gatewayIdOf, kidOf, thumbprintOf } from '../security/cose-key.ts';
+import { loadKey, loadOrCreateKey, type SoftwareSigner } from '../security/keystore.ts';
+import type { Primitives, PublicKey } from '../security/primitives.ts';
+import { pinServerKeys, type ServerKeys } from '../security/server-keys.ts';
+import { toBeSigned } from '../security/signed-message.ts';
+import {
+  type CertificateAuthority,
+  createCa,
+  derToPem,
+  issueGatewayCertificate,
+  issueServerCertificate,
+  pemToDer,
+} from '../security/x509.ts';
+
+const CA_DAYS = 20 * 365;
+/** The TLS certificate is made anew at each start and while running long before it ends. */
+const TLS_DAYS = 90;
+/** How long a gateway may be away before it needs a new token. */
+const GATEWAY_CERTIFICATE_DAYS = 90;
+const CREDENTIAL_SECONDS = 7 * 86_400;
+const SERVER_KEY = /^server-(\d+)\.key$/;
+
+const file = (stateDir: string, name: string): string => join(stateDir, name);
+
+/** Makes what is missing. Running it again after a crash goes on where it stopped and replaces nothing. */
+export function createOperator(stateDir: string, realm: string, now: ServerSeconds): void {
+  const key = loadOrCreateKey(file(stateDir, 'ca.key'));
+  for (const name of ['tls.key', 'root.key', 'server-1.key']) loadOrCreateKey(file(stateDir, name));
+  const path = file(stateDir, 'ca.crt');
+  if (existsSync(path)) return;
+  const certificate = createCa({ name: `CPNS ${realm}`, key, days: CA_DAYS, now });
+  writeFileSync(`${path}.tmp`, derToPem(certificate), { mode: 0o644, flush: true });
+  renameSync(`${path}.tmp`, path);
+}
+
+/** The operator at work. */
+export class Operator {
+  readonly caPem: string;
+  readonly caThumbprint: Thumbprint;
+  readonly rootKey: CoseKey;
+  readonly coseKeys: readonly CoseKey[];
+  readonly serverKeys: ServerKeys;
+  readonly kid: Bytes;
+  readonly #ca: CertificateAuthority;
+  readonly #tls: SoftwareSigner;
+  readonly #root: SoftwareSigner;
+  readonly #signer: SoftwareSigner;
+  readonly #primitives: Primitives;
+
+  /** @throws CpnsError cannot-persist when a file is missing or open to others */
+  constructor(stateDir: string, primitives: Primitives) {
+    this.#primitives = primitives;
+    this.#ca = { certificate: readCertificate(stateDir), key: loadKey(file(stateDir, 'ca.key')) };
+    this.#tls = loadKey(file(stateDir, 'tls.key'));
+    this.#root = loadKey(file(stateDir, 'root.key'));
+    const signers = serverKeyFiles(stateDir).map((name) => loadKey(file(stateDir, name)));
+    const [newest] = signers;
+    if (!newest) throw new CpnsError('cannot-persist', 'no server key: run `cpns server init` first');
+    this.#signer = newest;
+    this.caPem = derToPem(this.#ca.certificate);
+    this.caThumbprint = thumbprintOf(primitives, this.#ca.key.publicKey);
+    this.rootKey = coseKeyOf(this.#root.publicKey);
+    this.coseKeys = signers.map(({ publicKey }) => coseKeyOf(publicKey));
+    this.serverKeys = pinServerKeys(primitives, this.rootKey, this.coseKeys);
+    this.kid = kidOf(primitives, newest.publicKey);
+  }
+
+  get caCertificate(): Bytes {
+    return this.#ca.certificate;
+  }
+
+  /** Signs with the newest server key: r ‖ s, 64 bytes. */
+  sign(message: Bytes): Bytes {
+    return this.#signer.sign(message);
+  }
+
+  /** A signed message of the server's, ready to send. */
+  signed<T>(message: Message<T>, th: Bytes, value: T): Bytes {
+    const payload = message.encode(value);
+    return assembleSign1(payload, this.sign(toBeSigned(message, th, payload)), this.kid);
+  }
+
+  /** A fresh TLS certificate for these names, with its key. */
+  tls(hosts: readonly string[], now: ServerSeconds): ServerTls {
+    const { publicKey, privateKey } = this.#tls;
+    const leaf = issueServerCertificate({ ca: this.#ca, publicKey, names: hosts, days: TLS_DAYS, now });
+    return {
+      keyPem: privateKey.export({ format: 'pem', type: 'pkcs8' }).toString(),
+      certPem: derToPem(leaf) + this.caPem,
+      caPem: this.caPem,
+    };
+  }
+
+  gatewayCertificate(publicKey: PublicKey, now: ServerSeconds): Bytes {
+    return issueGatewayCertificate({ ca: this.#ca, publicKey, days: GATEWAY_CERTIFICATE_DAYS, now });
+  }
+
+  /** A credential of 7 days. */
+  credential(key: PublicKey, user: string, gateway: string, now: ServerSeconds): Bytes {
+    return this.signed(GatewayCredentialPayload, EMPTY, {
+      expiresAt: now + CREDENTIAL_SECONDS,
+      gatewayId: gatewayIdOf(this.#primitives, key),
+      confirmation: { key: coseKeyOf(key) },
+      labels: { role: 'gateway', user, gateway },
+    });
+  }
+
+  /** The root's word about the server keys (type 33). */
+  serverKeysStatement(issuedAt: ServerSeconds): Bytes {
+    const payload = ServerKeysPayload.encode({ keys: this.coseKeys, issuedAt });
+    return assembleSign1(payload, this.#root.sign(toBeSigned(ServerKeysPayload, EMPTY, payload)));
+  }
+}
+
+function readCertificate(stateDir: string): Bytes {
+  try {
+    return pemToDer(readFileSync(file(stateDir, 'ca.crt'), 'utf8'));
+  } catch (cause) {
+    throw new CpnsError('cannot-persist', 'no CA certificate: run `cpns server init` first', { cause });
+  }
+}
+
+/** Newest first: that one signs, the others are still believed; four at most fit into a key set. */
+function serverKeyFiles(stateDir: string): readonly string[] {
+  const numberOf = (name: string) => Number(SERVER_KEY.exec(name)?.[1] ?? 0);
+  return readdirSync(stateDir)
+    .filter((name) => SERVER_KEY.test(name))
+    .sort((a, b) => numberOf(b) - numberOf(a))
+    .slice(0, 4);
+}
