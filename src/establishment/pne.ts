@@ -405,5 +405,10 @@ export const PNE_MACHINE: MachineDefinition<PneSession, PneState, PneInput, PneO
     closeQuietly: (_session, input) => closeWith(endStatus(input), false),
     ignore: (_session, _input, state) => goTo(state),
   },
-  unexpected: () => closeWith('unexpected-message'),
+  unexpected: (session, _input, state) => {
+    const { to, outputs } = closeWith('unexpected-message');
+    if (state !== 'signing') return { to, outputs };
+    // Nothing was signed, so nothing may stay pending: a gateway could fill the places of pending joins otherwise.
+    return goTo(to, { kind: 'forgetPending', th3: known(session.join).th3 }, ...outputs);
+  },
 };
