@@ -23,6 +23,7 @@ import { loadKey, type StoredSigner } from '../security/keystore.ts';
 import type { Primitives } from '../security/primitives.ts';
 import { nodePrimitives } from '../security/primitives-node.ts';
 import { type GatewayStore, openGatewayStore } from '../store/gateway-store.ts';
+import { GatewayRenewal } from './gateway-enrol.ts';
 import { type GatewayIdentity, readGatewayIdentity } from './gateway-identity.ts';
 import { type PairedPne, type Pairing, Pairings } from './gateway-pairing.ts';
 import { Registrations, rememberedJoin, settlementOf } from './gateway-registrations.ts';
@@ -110,6 +111,7 @@ interface Parts {
   readonly signer: StoredSigner;
   readonly store: GatewayStore;
   readonly primitives: Primitives;
+  /** As it was at the start; renewed later. */
   readonly identity: GatewayIdentity;
   readonly central: Central;
 }
@@ -126,6 +128,9 @@ export class GatewayNode {
   readonly #scan: Scan<LinkPurpose>;
   readonly #links = new Set<LinkSession>();
   readonly #advertisingKeys = new Map<string, Bytes>();
+  /** Renewed while the program runs. */
+  #identity: GatewayIdentity;
+  #renewal: GatewayRenewal | undefined;
   #channel: ChannelClient | undefined;
   #freshness: NodeJS.Timeout | undefined;
 
@@ -133,10 +138,11 @@ export class GatewayNode {
     this.#options = options;
     this.#parts = parts;
     this.#clock = options.clock ?? systemClock;
+    this.#identity = parts.identity;
     const { identity, primitives, store, signer } = parts;
     const { config } = options;
     const { gatewayId } = identity;
-    const serverKeys = () => identity.serverKeys;
+    const serverKeys = () => this.#identity.serverKeys;
     this.#client = openServerClient({
       baseUrl: identity.serverUrl,
       caPem: identity.caPem,
@@ -164,14 +170,14 @@ export class GatewayNode {
       ...shared,
       networks: store.networks,
       registrations: this.#registrations,
-      credential: () => identity.credential,
+      credential: () => this.#identity.credential,
       gatewayInfo: { capability: config.pn.capability, subscription: config.pn.subscription },
       onLive: (member, version) =>
         this.#emit({ kind: 'member', pnId: toHex(member.pnId), joinId: toHex(member.joinId), version }),
       onData: (member, bytes) =>
         this.#emit({ kind: 'data', pnId: toHex(member.pnId), joinId: toHex(member.joinId), bytes }),
     });
-    this.#pairings = new Pairings({ ...shared, home: store.home, offer: () => identity.offer });
+    this.#pairings = new Pairings({ ...shared, home: store.home, offer: () => this.#identity.offer });
     this.#scan = new Scan<LinkPurpose>({
       central: parts.central,
       clock: this.#clock,
@@ -182,7 +188,7 @@ export class GatewayNode {
   }
 
   async start(): Promise<void> {
-    const { identity } = this.#parts;
+    const identity = this.#identity;
     this.#registrations.start();
     this.#channel = openChannelClient({
       baseUrl: identity.serverUrl,
@@ -196,12 +202,13 @@ export class GatewayNode {
       },
     });
     this.#home.start();
+    this.#renewal = this.#keepRenewed();
     this.#freshness = setInterval(() => this.#sessions.refreshAll(), FRESHNESS_MS);
     await this.#scanIfUseful();
   }
 
   status() {
-    const { identity } = this.#parts;
+    const identity = this.#identity;
     return {
       gatewayId: toHex(identity.gatewayId),
       user: identity.userLabel,
@@ -306,11 +313,30 @@ export class GatewayNode {
     this.#pairings.close();
     await this.#scan.stop().catch(() => {});
     await Promise.all([...this.#links].map((link) => link.close()));
+    await this.#renewal?.close();
     await this.#channel?.close();
     await this.#home.close();
     this.#client.close();
     await this.#parts.central.close();
     this.#parts.store.close();
+  }
+
+  /** Certificate and credential, at half of their life. */
+  #keepRenewed(): GatewayRenewal {
+    const { store, signer, primitives } = this.#parts;
+    return new GatewayRenewal({
+      store,
+      signer,
+      primitives,
+      clock: this.#clock,
+      client: this.#client,
+      onRenewed: () => {
+        this.#identity = readGatewayIdentity(store, primitives, signer);
+        this.#client.useIdentity(this.#identity.tls);
+        this.#channel?.useIdentity(this.#identity.tls);
+      },
+      onProblem: (status) => this.#emit({ kind: 'problem', what: 'renewal', status }),
+    });
   }
 
   // Scanning
