@@ -72,7 +72,13 @@ export class TestNetwork {
     const config: GatewayConfig = {
       server: { url: this.server.url },
       bluetooth: { adapter: this.radio.moniker, capture: undefined, randomAddress: true },
-      pn: { name: `${label} PN`, invite: false, capability: fromHex('a0'), subscription: 'sub', ...changes.pn },
+      pn: {
+        name: `${label} PN`,
+        invite: false,
+        capability: fromHex('a0'),
+        subscription: 'sub',
+        ...changes.pn,
+      },
       approvals: changes.approvals ?? { default: 'allow', rules: [{ decision: 'allow' }] },
       log: { level: 'silent' },
     };
@@ -103,7 +109,10 @@ export class TestNetwork {
     store.close();
   }
 
-  async pne(name: string, changes: Partial<Pick<PneOptions, 'ask'>> & { capability?: Uint8Array } = {}): Promise<PneNode> {
+  async pne(
+    name: string,
+    changes: Partial<Pick<PneOptions, 'ask'>> & { capability?: Uint8Array } = {},
+  ): Promise<PneNode> {
     const stateDir = join(this.dir, `pne-${name}`);
     mkdirSync(stateDir, { mode: 0o700, recursive: true });
     const config: PneConfig = {
