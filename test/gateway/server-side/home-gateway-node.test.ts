@@ -123,8 +123,9 @@ describe('home gateway node', () => {
     await node.decide(joinIdOf(request), { yours: true, chargeable: false });
     await until(() => sent.length >= 3);
     confirm = async () => 'ok';
-    await restart();
+    await node.close();
     const before = sent.length;
+    node = start();
     await until(() => sent.length > before);
     await new Promise((resolve) => setImmediate(resolve));
     node.onConfirmRequest(request);
@@ -201,7 +202,7 @@ describe('home gateway node', () => {
     node.onConfirmRequest(request);
     node.onConfirmRequest({ ...request, terms: { ...request.terms, limit: 1 } });
     assert.deepEqual(
-      events.map((event) => event.kind === 'alarm' && event.status),
+      events.flatMap((event) => (event.kind === 'alarm' ? [event.status] : [])),
       ['conflict'],
     );
     await until(() => node.pending().length === 1);
