@@ -1,8 +1,9 @@
 /**
  * Trying again: jittered exponential back-off, and the one loop that uses it. Owns the delays only; whether a failure is
- * worth another attempt is the `retryable` of its status (src/base/statuses.ts), never the text of a message.
+ * worth another attempt is in the table of statuses (src/base/statuses.ts), never in the text of a message.
  */
 import { CpnsError } from '../base/errors.ts';
+import { STATUSES } from '../base/statuses.ts';
 
 export interface BackoffPolicy {
   /** Upper end of the first delay, milliseconds. */
@@ -67,11 +68,21 @@ export async function withRetry<T>(
       return await call();
     } catch (error) {
       const last = attempt === policy.attempts;
-      if (last || !(error instanceof CpnsError) || !error.retryable) throw error;
+      if (last || !isWorthRepeating(error)) throw error;
       const askedMs = error instanceof ServerProblem ? (error.retryAfterMs ?? 0) : 0;
       await sleep(Math.max(backoff.nextMs(), askedMs), signal);
     }
   }
+}
+
+/**
+ * Whether the very same request may yet succeed. Not the same as `retryable`, which speaks of a new attempt: a stale
+ * challenge or a taken PN ID wants another join, and repeating the request would get the same answer for ever.
+ */
+function isWorthRepeating(error: unknown): boolean {
+  if (!(error instanceof CpnsError) || !error.retryable) return false;
+  const { http } = STATUSES[error.status];
+  return http === 429 || http >= 500;
 }
 
 /** Waits, or less when called off; resolves either way. */

@@ -312,6 +312,14 @@ describe('trying again', () => {
     await assert.rejects(withRetry(failing(new TypeError('ours')), quick), TypeError);
   });
 
+  for (const status of ['challenge-stale', 'pn-id-collision'] as const) {
+    it(`does not repeat a request after ${status}, which wants another join`, async () => {
+      const call = failing(new ServerProblem(status));
+      await rejectsWith(withRetry(call, quick), status);
+      assert.equal(await call(), 2);
+    });
+  }
+
   it('stops after its attempts', async () => {
     const gone = new CpnsError('timeout');
     await rejectsWith(withRetry(failing(gone, gone, gone), { ...quick, attempts: 2 }), 'timeout');
