@@ -53,6 +53,7 @@ export type GatewayAction =
   | 'resume'
   | 'update'
   | 'remember'
+  | 'rememberSettled'
   | 'acknowledgeUpdate'
   | 'passOnFreshness'
   | 'takeData'
@@ -69,6 +70,13 @@ const ENDS = {
   stop: { do: 'closeWithAbort', to: ['closed'] },
 } as const;
 
+/**
+ * From step 4 on a session is told whatever the server says of its PN and its join, also again and also of other members:
+ * where it changes nothing yet, it must not end the link.
+ */
+const passedOver = <S extends GatewayState>(state: S) =>
+  ({ waiting: { do: 'ignore', to: [state] }, updated: { do: 'ignore', to: [state] } }) as const;
+
 export const GATEWAY_TABLE: TransitionTable<GatewayState, GatewayInputKind, GatewayAction> = {
   opening: { ...ENDS, opened: { do: 'open', to: ['signing', 'awaiting-resumed'] } },
   signing: { ...ENDS, signed: { do: 'sendSetupRequest', to: ['awaiting-setup-response'] } },
@@ -84,6 +92,7 @@ export const GATEWAY_TABLE: TransitionTable<GatewayState, GatewayInputKind, Gate
   'awaiting-response': {
     ...ENDS,
     AuthenticationResponse: { do: 'relayResponse', to: ['awaiting-outcome', 'closed'] },
+    ...passedOver('awaiting-response'),
   },
   'awaiting-outcome': {
     ...ENDS,
@@ -95,15 +104,23 @@ export const GATEWAY_TABLE: TransitionTable<GatewayState, GatewayInputKind, Gate
   },
   notifying: {
     ...ENDS,
-    waiting: { do: 'ignore', to: ['notifying'] },
+    ...passedOver('notifying'),
+    settled: { do: 'ignore', to: ['notifying'] },
     updated: { do: 'remember', to: ['notifying'] },
     freshness: { do: 'passOnFreshness', to: ['notifying'] },
     Ack: { do: 'becomeMember', to: ['member', 'updating', 'closed'] },
   },
-  refusing: { ...ENDS, Ack: { do: 'endRefused', to: ['closed'] } },
+  refusing: {
+    ...ENDS,
+    ...passedOver('refusing'),
+    settled: { do: 'ignore', to: ['refusing'] },
+    Ack: { do: 'endRefused', to: ['closed'] },
+  },
   'sending-keys': { ...ENDS, timeout: { do: 'closeQuietly', to: ['closed'] } },
   'awaiting-resumed': {
     ...ENDS,
+    ...passedOver('awaiting-resumed'),
+    settled: { do: 'rememberSettled', to: ['awaiting-resumed'] },
     updated: { do: 'remember', to: ['awaiting-resumed'] },
     Resumed: {
       do: 'resume',

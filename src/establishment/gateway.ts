@@ -19,6 +19,7 @@ import { type GatewayInfo, PnRegistrationRequest } from '../messages/registratio
 import { Resume, Resumed } from '../messages/resumption.ts';
 import {
   Ack,
+  AuthenticationResponsePayload,
   PnInventoryUpdate,
   PnSetupNotify,
   PnSetupRequestPayload,
@@ -26,7 +27,7 @@ import {
   unpadPnSetupResponse,
   Waiting,
 } from '../messages/setup.ts';
-import { assembleSign1 } from '../security/cose.ts';
+import { assembleSign1, parseSign1 } from '../security/cose.ts';
 import { derivePrk2, deriveRms, transcript2, transcript3 } from '../security/key-schedule.ts';
 import type { Primitives } from '../security/primitives.ts';
 import type { ServerKeys } from '../security/server-keys.ts';
@@ -244,16 +245,19 @@ function trafficSecret(session: GatewaySession, transcript3: Bytes): Bytes {
   return derivePrk2(session.primitives, transcript3, known(session.opening).prk1);
 }
 
-/** Step 6 becomes step 7: on disk first, so that a restart can repeat it. */
+/** Step 6 becomes step 7: on disk first, so that a restart can repeat it. What is no step 6 could only fail there for ever. */
 function relayResponse(session: GatewaySession, input: GatewayMessageInput): GatewayStep {
-  const join = known(session.join);
-  session.waitingFor = 'awaiting-user';
-  return goTo(
-    'awaiting-outcome',
-    { kind: 'persistJoin', join, registration: known(session.registration), response: input.body },
-    { kind: 'advance', prk2: trafficSecret(session, join.th3) },
-    { kind: 'respond', join, response: input.body },
-  );
+  return checked(() => {
+    AuthenticationResponsePayload.decode(parseSign1(input.body).payload);
+    const join = known(session.join);
+    session.waitingFor = 'awaiting-user';
+    return goTo(
+      'awaiting-outcome',
+      { kind: 'persistJoin', join, registration: known(session.registration), response: input.body },
+      { kind: 'advance', prk2: trafficSecret(session, join.th3) },
+      { kind: 'respond', join, response: input.body },
+    );
+  });
 }
 
 function sayWaiting(session: GatewaySession): GatewayStep {
@@ -288,8 +292,16 @@ function keepNewest(session: GatewaySession, settlement: Settlement): void {
   session.settlement = settlement;
 }
 
+/** An inventory of other members says nothing of a join that is open or was refused. */
 function remember(session: GatewaySession, input: On<'updated'>, state: GatewayState): GatewayStep {
+  if (session.settlement?.status !== 'ok') return goTo(state);
   keepNewest(session, { status: 'ok', inventory: input.inventory, version: input.version });
+  return goTo(state);
+}
+
+/** The join was settled while its PNE was on its way back. */
+function rememberSettled(session: GatewaySession, input: On<'settled'>, state: GatewayState): GatewayStep {
+  keepNewest(session, input.settlement);
   return goTo(state);
 }
 
@@ -393,6 +405,7 @@ export const GATEWAY_MACHINE: MachineDefinition<
     resume: (session, input) => resume(session, input as GatewayMessageInput),
     update: (session, input, state) => update(session, input as On<'updated'>, state),
     remember: (session, input, state) => remember(session, input as On<'updated'>, state),
+    rememberSettled: (session, input, state) => rememberSettled(session, input as On<'settled'>, state),
     acknowledgeUpdate: (session, input) => acknowledgeUpdate(session, input as GatewayMessageInput),
     passOnFreshness: (_session, input, state) =>
       goTo(state, send('Freshness', (input as On<'freshness'>).statement)),

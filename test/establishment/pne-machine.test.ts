@@ -201,7 +201,7 @@ checkTable(PNE_MACHINE, {
   rows: ROWS,
   kinds: KINDS,
   unexpected: 'unexpected-message',
-  stray: (kind, bench) => {
+  stray: (kind, bench): PneInput => {
     if (kind === 'opened') return bench.table.opened;
     if (kind === 'decided') return { kind, status: 'ok' };
     if (kind === 'signed') return { kind, signature: new Uint8Array(64) };
