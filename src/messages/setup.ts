@@ -59,7 +59,7 @@ const PnSetupDecline = define(
       failure({
         ranges: [
           [16, 31],
-          [48, 52],
+          [48, 51],
         ],
       }),
     ),
