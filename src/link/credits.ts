@@ -37,6 +37,9 @@ export class ReceiveCredits {
   #remaining = 0;
   #owed = 0;
   #due = false;
+  /** Segments since the last burst ended, and how many a burst of this peer has. */
+  #burst = 0;
+  #width = 0;
 
   /** @param first what our OPEN says, 1 to 255 */
   constructor(first: number) {
@@ -66,17 +69,22 @@ export class ReceiveCredits {
     if (this.#remaining === 0) violation('segment without credit');
     this.#remaining--;
     this.#owed++;
+    this.#burst++;
     // Below half, a silent receiver would soon be the only thing that holds the peer up.
     if (2 * this.#remaining < this.#first) this.#due = true;
   }
 
   /**
-   * A burst of segments has ended: the moment at which one grant serves for many. Less than a quarter of the window is
-   * not worth a segment, because the peer has three quarters to go on with; nor is a single segment that ended a
-   * message, because an answer will carry it.
+   * A burst of segments has ended: the moment at which one grant serves for many. It is due when what is left would not
+   * last for three more such bursts: one that crosses with the grant, one for which it comes too late when it is given a
+   * burst later, and one for jitter. Thus wide bursts are granted at once and narrow ones together. A single segment that
+   * ended a message is not worth a grant, because an answer will carry it.
    */
   endOfBurst(messageIncomplete: boolean): void {
-    if (4 * this.#owed >= this.#first && (messageIncomplete || this.#owed > 1)) this.#due = true;
+    // Shrinks slowly: one burst may come in two parts, and one backlog must not count for ever.
+    this.#width = Math.max(this.#burst, this.#width - 1);
+    this.#burst = 0;
+    if (this.#remaining < 3 * this.#width && (messageIncomplete || this.#owed > 1)) this.#due = this.#owed > 0;
   }
 
   /** Everything owed, as the grant of a segment that is being sent now. */
