@@ -249,6 +249,10 @@ export const STATUSES = {
   ),
   conflict: row(87, 'server', false, 409, 'The same identifier was used before with other content.'),
   'deadline-passed': row(88, 'server', false, 410, 'The question was settled before this answer came.'),
+  'no-capability-given': row(89, 'server', false, 400, 'The gateway gave no capability of its own.'),
+
+  // 96–111: this party
+  'cannot-persist': row(96, 'local', true, 500, 'The state could not be written, so nothing was sent.'),
   internal: row(97, 'local', true, 500, 'Something failed inside; the log says more.'),
   'server-unreachable': row(98, 'local', true, 502, 'The CPNS server cannot be reached.'),
   'shutting-down': row(99, 'local', true, 503, 'The party is shutting down.'),
