@@ -3,9 +3,8 @@
  * "Order of checks"). Pure. At step 3 only what the gateway itself answers for: a word about the PNE there would tell any
  * gateway whom the server knows.
  *
- * CHOICE: a PN GW #1 address that is no address at all is refused at step 3; its form is no secret. The back-off after a
- * user's refusal is tested there too, before a PNE signs in vain: it is between this gateway and this PNE, and the gateway
- * was told of that refusal.
+ * CHOICE: the back-off after a user's refusal is tested at step 3 too, before a PNE signs in vain: it is between this
+ * gateway and this PNE, and the gateway was told of that refusal.
  */
 import { type Bytes, equal } from '../base/bytes.ts';
 import { CpnsError } from '../base/errors.ts';
@@ -13,7 +12,7 @@ import { TRANSACTION_ID_BYTES, TransactionId } from '../base/ids.ts';
 import { STATUSES } from '../base/statuses.ts';
 import { PneConfirmResponsePayload } from '../messages/confirmation.ts';
 import { GatewayCredentialPayload } from '../messages/credential.ts';
-import { type HomeAddress, parseHomeAddress } from '../messages/home-address.ts';
+import { parseHomeAddress } from '../messages/home-address.ts';
 import { LINK_KINDS, Open } from '../messages/link.ts';
 import type { PnRegistrationRequest } from '../messages/registration.ts';
 import type { Failure } from '../messages/schema-status.ts';
@@ -39,7 +38,6 @@ export type Joining = Extract<PnSetupResponse, { readonly status: 'ok' }>;
 export interface Exchange {
   readonly setup: PnSetupRequestPayload;
   readonly joining: Joining;
-  readonly home: HomeAddress;
   readonly th1: Bytes;
   readonly th2: Bytes;
 }
@@ -52,7 +50,7 @@ function checkOpens(openGBytes: Bytes, openPBytes: Bytes): void {
     throw new CpnsError('transcript-mismatch', 'the OPENs are not those of an establishment');
 }
 
-/** Reads what was exchanged, verifying nothing. @throws CpnsError malformed, transcript-mismatch, home-address-malformed */
+/** Reads what was exchanged, verifying nothing. @throws CpnsError malformed, transcript-mismatch */
 export function readExchange(
   primitives: Primitives,
   request: Pick<PnRegistrationRequest, 'openG' | 'openP' | 'm1' | 'm2'>,
@@ -64,7 +62,7 @@ export function readExchange(
   if (joining.status !== 'ok') throw new CpnsError('malformed', 'step 2 declines');
   const th1 = transcript1(primitives, LINK_KINDS.establish, openG, openP);
   const th2 = transcript2(primitives, th1, m1, m2);
-  return { setup, joining, home: parseHomeAddress(joining.homeAddress), th1, th2 };
+  return { setup, joining, th1, th2 };
 }
 
 /** Step 3. @throws CpnsError with the reason of the no */
@@ -77,12 +75,12 @@ export function checkRegistration(session: ServerSession, input: RegistrationReq
   const confirmationKey = publicKeyOf(primitives, claimed.confirmation.key);
   if (!equal(thumbprintOf(primitives, confirmationKey), gateway.thumbprint))
     throw new CpnsError('credential-invalid', 'the credential is not of the TLS key');
+  verifyCredential(primitives, session.serverKeys, setup.credential, { now });
   if (!equal(transactionIdOf(th2), input.txn)) throw new CpnsError('transcript-mismatch', 'txn');
   if (input.openCount >= limits.openPerGateway) throw new CpnsError('quota-exceeded');
   if (input.backoffUntil > now) throw new CpnsError('backing-off');
   if (pn && !equal(pn.gatewayId, gateway.gatewayId)) throw new CpnsError('pn-id-collision');
   if (request.gatewayInfo.capability.length === 0) throw new CpnsError('no-capability-given');
-  verifyCredential(primitives, session.serverKeys, setup.credential, { now });
   return exchange;
 }
 
@@ -119,7 +117,7 @@ export function checkResponse(
     'setup-request-invalid',
   );
   checkStanding(pne, gateway.standing);
-  const { gatewayId, realm } = exchange.home;
+  const { gatewayId, realm } = parseHomeAddress(exchange.joining.homeAddress);
   if (!equal(gatewayId, pne.home.gatewayId) || realm !== session.realm)
     throw new CpnsError('home-address-mismatch');
   if (pn && !equal(pn.gatewayId, row.gatewayId)) throw new CpnsError('pn-id-collision');

@@ -9,6 +9,7 @@ import { GATEWAY_ID_BYTES, JOIN_ID_BYTES, type PnId } from '../base/ids.ts';
 import { readExchange } from '../establishment/server-checks.ts';
 import type { JoinEvidence } from '../establishment/server-types.ts';
 import { PneConfirmResponsePayload } from '../messages/confirmation.ts';
+import { parseHomeAddress } from '../messages/home-address.ts';
 import { InventoryPayload, type Member } from '../messages/inventory.ts';
 import {
   AuthenticationChallengePayload,
@@ -101,7 +102,7 @@ class Auditor {
       readExchange(this.#primitives, join),
     );
     if (!exchange) return;
-    const { setup, joining, home, th1, th2 } = exchange;
+    const { setup, joining, th1, th2 } = exchange;
     const { primitives, serverKeys } = { primitives: this.#primitives, serverKeys: this.#records.serverKeys };
     const signedBy = keysFor(serverKeys);
 
@@ -152,7 +153,8 @@ class Auditor {
     );
     this.#check(version, "the home gateway's key is that of the address in step 2", () => {
       const thumbprint = thumbprintOf(primitives, join.homeGatewayKey);
-      need(equal(thumbprint.slice(0, GATEWAY_ID_BYTES), home.gatewayId));
+      const { gatewayId } = parseHomeAddress(joining.homeAddress);
+      need(equal(thumbprint.slice(0, GATEWAY_ID_BYTES), gatewayId));
     });
     this.#checkConfirmation(join, th3);
     const { capability, contents, pneId, thumbprint } = joining;

@@ -149,7 +149,16 @@ export class Registrar {
     const { store, clock, limits } = this.#ports;
     const now = clock.now();
     const due = store.registrations.due(now - limits.challengeSeconds, now, MAX_DUE);
-    for (const key of due) await this.#run(key, () => ({ kind: 'deadline', now: clock.now() }));
+    let failure: unknown;
+    for (const key of due) {
+      try {
+        await this.#run(key, () => ({ kind: 'deadline', now: clock.now() }));
+      } catch (error) {
+        // One that fails must not keep the others from ending.
+        failure = error;
+      }
+    }
+    if (failure !== undefined) throw failure;
     return due.length;
   }
 
