@@ -48,7 +48,8 @@ function files(folder) {
   });
 }
 
-const IMPORT = /(?:^|\n)\s*(?:import|export)\s+(?:type\s+)?(?:[^'";]*?\sfrom\s+)?'([^']+)'|import\('([^']+)'\)/g;
+const IMPORT =
+  /(?:^|\n)\s*(?:import|export)\s+(?:type\s+)?(?:[^'";]*?\sfrom\s+)?'([^']+)'|import\('([^']+)'\)/g;
 const LOAD = /(?:require|loadPrivately|requireFile)\(\s*'(@abandonware\/[^'/]+)/g;
 
 const faults = [];
@@ -67,7 +68,8 @@ for (const path of files(src)) {
       const target = relative(src, resolve(dirname(path), specifier));
       local.push(target);
       const to = target.split('/')[0];
-      if (ORDER.indexOf(to) > ORDER.indexOf(folder)) faults.push(`${name} imports ${target}: against the direction`);
+      if (ORDER.indexOf(to) > ORDER.indexOf(folder))
+        faults.push(`${name} imports ${target}: against the direction`);
     } else if (PURE.includes(folder) && specifier.startsWith('node:') && !isNodeSide(name)) {
       faults.push(`${name} imports ${specifier}: its folder is pure`);
     }
@@ -86,7 +88,8 @@ function isNodeSide(name) {
 for (const [library, owner] of Object.entries(SINGLE)) {
   const found = [...users.get(library)];
   if (found.length > 1) faults.push(`${library} is imported in ${found.length} files: ${found.join(', ')}`);
-  if (owner && found[0] && found[0] !== owner) faults.push(`${library} is imported in ${found[0]}, not ${owner}`);
+  if (owner && found[0] && found[0] !== owner)
+    faults.push(`${library} is imported in ${found[0]}, not ${owner}`);
 }
 
 /** Cycles that hold at run time matter; those of types only vanish, but hide the direction all the same. */

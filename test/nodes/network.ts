@@ -111,7 +111,7 @@ export class TestNetwork {
 
   async pne(
     name: string,
-    changes: Partial<Pick<PneOptions, 'ask'>> & { capability?: Uint8Array } = {},
+    changes: Partial<Pick<PneOptions, 'ask' | 'capture'>> & { device?: Partial<PneConfig['device']> } = {},
   ): Promise<PneNode> {
     const stateDir = join(this.dir, `pne-${name}`);
     mkdirSync(stateDir, { mode: 0o700, recursive: true });
@@ -121,8 +121,9 @@ export class TestNetwork {
         kind: 'device',
         model: undefined,
         pneId: name,
-        capability: changes.capability ?? new Uint8Array(60),
+        capability: new Uint8Array(60),
         contents: [],
+        ...changes.device,
       },
       join: { policy: 'accept', rules: [] },
       log: { level: 'silent' },
@@ -130,6 +131,7 @@ export class TestNetwork {
     const pne = await openPne({
       stateDir,
       config,
+      capture: changes.capture,
       ask: changes.ask ?? (() => Promise.resolve('ok' as const)),
       onTrace: (event) => this.trace.push(event),
       onEvent: (event) => this.events.push(event),
