@@ -11,8 +11,8 @@ export interface ServerConfig {
   readonly host: string;
   /** 0 lets the system choose. */
   readonly port: number;
-  /** The operator's domain: the part of a home address after the @. */
-  readonly realm: string;
+  /** The operator's domain, the part of a home address after the @; when given it has to be that of the state. */
+  readonly realm: string | undefined;
   /** DNS names and addresses that the server's certificate holds. */
   readonly names: readonly string[];
   readonly terms: { readonly currency: string; readonly limit: number; readonly periodDays: number };
@@ -38,14 +38,16 @@ export const ServerSchema = v.pipe(
   v.strictObject({
     host: v.optional(hostName('0.0.0.0'), '127.0.0.1'),
     port: v.optional(integer(0, 65_535, 'a TCP port', 8443), 8443),
-    realm: value(
-      v.pipe(
-        v.string(),
-        v.regex(/^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/, 'not a domain name in lower case'),
-        v.maxLength(LIMITS.realm, `longer than ${LIMITS.realm} bytes`),
+    realm: v.optional(
+      value(
+        v.pipe(
+          v.string(),
+          v.regex(/^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/, 'not a domain name in lower case'),
+          v.maxLength(LIMITS.realm, `longer than ${LIMITS.realm} bytes`),
+        ),
+        `a domain name in lower case, at most ${LIMITS.realm} bytes`,
+        '"cpns.example.net"',
       ),
-      `a domain name in lower case, at most ${LIMITS.realm} bytes`,
-      '"cpns.example.net"',
     ),
     names: v.optional(
       value(
@@ -97,7 +99,9 @@ export const ServerSchema = v.pipe(
     metrics: v.optional(v.strictObject({ port: integer(0, 65_535, 'a TCP port', 9464) })),
     log: Log,
   }),
-  v.transform(({ metrics, ...rest }): ServerConfig => ({ ...rest, metricsPort: metrics?.port })),
+  v.transform(
+    ({ metrics, ...rest }): ServerConfig => ({ ...rest, realm: rest.realm, metricsPort: metrics?.port }),
+  ),
 );
 
 export function serverExample(realm = 'cpns.example.net', host = '127.0.0.1', port = 8443): string {

@@ -39,11 +39,11 @@ describe('configuration', () => {
     const table: readonly [what: string, role: keyof typeof SCHEMAS, text: string, message: string][] = [
       [
         'a missing key',
-        'server',
-        'port = 1\n',
-        `server.toml: realm: missing
-  expected: a domain name in lower case, at most 47 bytes
-  example:  realm = "cpns.example.net"`,
+        'pne',
+        '[[device.content]]\nname = "music"\n',
+        `pne.toml:1: device.content[1].media_type: missing
+  expected: a name of 1 to 24 bytes without control characters
+  example:  [[device.content]] media_type = "audio/flac"`,
       ],
       [
         'a missing table',

@@ -1,0 +1,91 @@
+/**
+ * `cpns gateway run`: the gateway node as a daemon, with what a person asks of it over the control socket.
+ * Wiring only.
+ */
+import { toHex } from '../../base/bytes.ts';
+import { approvalRules, type GatewayConfig, GatewaySchema } from '../../config/gateway-config.ts';
+import { type ControlHandlers, flagParam, textParam } from '../../nodes/control-socket.ts';
+import { type GatewayEvent, type GatewayNode, openGateway } from '../../nodes/gateway.ts';
+import { approvalView } from '../approval-view.ts';
+import { type DaemonOptions, keyLogWriter, type RadioOptions, runDaemon } from '../daemon.ts';
+import { existingState, loadRoleConfig } from '../roles.ts';
+
+/** Long enough to keep a watcher's connection in use; a watch that nobody reads ends with its socket. */
+type Watcher = (event: GatewayEvent) => void;
+
+export async function gatewayRun(options: DaemonOptions & RadioOptions): Promise<void> {
+  const config: GatewayConfig = loadRoleConfig('gateway', GatewaySchema, options);
+  const stateDir = existingState('gateway', options);
+  const watchers = new Set<Watcher>();
+  await runDaemon('gateway', stateDir, { ...options, level: config.log.level }, async (tools) => {
+    const node = await openGateway({
+      stateDir,
+      config: { ...config, approvals: { ...config.approvals, rules: approvalRules(config) } },
+      adapter: options.adapter,
+      capture: options.capture,
+      onSecret: keyLogWriter(options.keylog),
+      onTrace: tools.onTrace,
+      onEvent: (event) => {
+        const shown = loggable(event);
+        tools.logger[event.kind === 'alarm' || event.kind === 'problem' ? 'warn' : 'info'](shown, event.kind);
+        tools.emit({ event: event.kind, ...shown });
+        for (const watcher of watchers) watcher(event);
+      },
+    });
+    const { gatewayId, user, label } = node.status();
+    return {
+      ready: { gatewayId, user, label },
+      handlers: handlersOf(node, watchers),
+      close: () => node.close(),
+    };
+  });
+}
+
+/** An event without its payload and with identifiers as text. */
+function loggable(event: GatewayEvent): Record<string, unknown> {
+  const entries = Object.entries(event).map(([name, value]): [string, unknown] => {
+    if (value instanceof Uint8Array) return [name, event.kind === 'data' ? value.length : toHex(value)];
+    return [name, value];
+  });
+  const { kind: _kind, view: _view, ...rest } = Object.fromEntries(entries);
+  return event.kind === 'asked' ? { ...approvalView(event.view) } : rest;
+}
+
+function handlersOf(node: GatewayNode, watchers: Set<Watcher>): ControlHandlers {
+  return {
+    status: () => ({ ...node.status(), approvals: node.approvals().map(approvalView) }),
+    pair: ({ params }) => node.pair(textParam(params, 'code')),
+    pnes: () => node.pnes(),
+    pns: () => node.pns(),
+    confirmations: () => node.confirmations(),
+    inventory: ({ params }) => {
+      const inventory = node.inventory(textParam(params, 'pnId'));
+      return inventory ? toHex(inventory) : null;
+    },
+    approvals: () => node.approvals().map(approvalView),
+    'watch-approvals': ({ emit, signal }) =>
+      new Promise<void>((resolve) => {
+        const watcher: Watcher = (event) => {
+          if (event.kind === 'asked') emit({ asked: approvalView(event.view) });
+          if (event.kind === 'answered' || event.kind === 'settled') {
+            emit({ gone: toHex(event.joinId), kind: event.kind });
+          }
+        };
+        watchers.add(watcher);
+        for (const view of node.approvals()) emit({ asked: approvalView(view) });
+        signal.addEventListener('abort', () => {
+          watchers.delete(watcher);
+          resolve();
+        });
+      }),
+    decide: async ({ params }) => {
+      const allow = flagParam(params, 'allow');
+      const always = flagParam(params, 'always');
+      const answer = allow
+        ? { yours: true, chargeable: true, always }
+        : { yours: true, chargeable: false, reason: 'user-refused' as const, always };
+      await node.decide(textParam(params, 'joinId'), answer);
+      return { allow, always };
+    },
+  };
+}

@@ -1,0 +1,109 @@
+/**
+ * `cpns pne enrol`: shows a code and waits until it was used. Through the running daemon where there is one, otherwise
+ * with a node of its own for as long as it takes.
+ */
+
+import { CpnsError } from '../../base/errors.ts';
+import { type PneConfig, PneSchema } from '../../config/pne-config.ts';
+import { callControl, lockState, NoDaemonError } from '../../nodes/control-socket.ts';
+import { openPne } from '../../nodes/pne.ts';
+import { keyLogWriter, type RadioOptions } from '../daemon.ts';
+import { enrolmentDisplay } from '../enrol-display.ts';
+import { InterruptedError, UsageError } from '../exit-codes.ts';
+import { createState, loadRoleConfig, type RoleOptions } from '../roles.ts';
+import { makePne } from './pne-setup.ts';
+
+interface Options extends RoleOptions, RadioOptions {
+  readonly print?: boolean;
+}
+
+interface ShownCode {
+  readonly code: string;
+  readonly expiresInMs: number;
+}
+
+interface Owner {
+  readonly userLabel: string;
+  readonly homeAddress: string;
+}
+
+export async function pneEnrol(options: Options): Promise<void> {
+  if (!process.stdout.isTTY && !options.print) {
+    throw new UsageError(
+      'stdout is no terminal, and whoever reads the code can own this PNE; --print shows it anyway',
+    );
+  }
+  const ended = new AbortController();
+  const interrupt = () => ended.abort(new InterruptedError());
+  process.once('SIGINT', interrupt);
+  try {
+    const owner = await viaDaemon(options, ended.signal).catch((error: unknown) => {
+      if (error instanceof NoDaemonError) return alone(options, ended.signal);
+      throw error;
+    });
+    process.stderr.write(`\nenrolled: this PNE is ${owner.userLabel}'s, its home is ${owner.homeAddress}\n`);
+  } finally {
+    process.off('SIGINT', interrupt);
+  }
+}
+
+async function viaDaemon(options: Options, signal: AbortSignal): Promise<Owner> {
+  const stateDir = createState('pne', options);
+  const waiting = callControl(stateDir, 'wait-enrolled', {}, { signal });
+  waiting.catch(() => {});
+  const shown = (await callControl(stateDir, 'start-enrolment')) as ShownCode;
+  return untilUsed(shown, waiting as Promise<Owner>);
+}
+
+async function alone(options: Options, signal: AbortSignal): Promise<Owner> {
+  const config: PneConfig = loadRoleConfig('pne', PneSchema, options);
+  const stateDir = createState('pne', options);
+  makePne(stateDir);
+  const lock = lockState(stateDir);
+  try {
+    let settle: (owner: Owner) => void = () => {};
+    const used = new Promise<Owner>((resolve, reject) => {
+      settle = resolve;
+      signal.addEventListener('abort', () => reject(signal.reason));
+    });
+    const node = await openPne({
+      stateDir,
+      config,
+      adapter: options.adapter,
+      capture: options.capture,
+      onSecret: keyLogWriter(options.keylog),
+      ask: async () => 'declined',
+      onEvent: (event) => {
+        if (event.kind === 'enrolled') settle(event);
+      },
+    });
+    try {
+      return await untilUsed(node.startEnrolment(), used);
+    } finally {
+      await node.close();
+    }
+  } finally {
+    lock.release();
+  }
+}
+
+/** Shows the code, and on a terminal the time left, until it was used. @throws CpnsError enrolment-code-spent */
+async function untilUsed({ code, expiresInMs }: ShownCode, used: Promise<Owner>): Promise<Owner> {
+  process.stdout.write(`${enrolmentDisplay(code, expiresInMs)}\n`);
+  const endsAt = Date.now() + expiresInMs;
+  let tick: NodeJS.Timeout | undefined;
+  const expired = new Promise<never>((_, reject) => {
+    tick = setInterval(() => {
+      const left = Math.max(0, Math.round((endsAt - Date.now()) / 1000));
+      if (process.stderr.isTTY) {
+        process.stderr.write(`\r  ${Math.floor(left / 60)}:${String(left % 60).padStart(2, '0')} left `);
+      }
+      if (left === 0) reject(new CpnsError('enrolment-code-spent', 'ten minutes are over'));
+    }, 1000);
+  });
+  try {
+    return await Promise.race([used, expired]);
+  } finally {
+    clearInterval(tick);
+  }
+}

@@ -1,0 +1,109 @@
+/**
+ * `cpns pne run`: the PNE node as a daemon, with a prompt where there is a terminal. Wiring only.
+ */
+import { toHex } from '../../base/bytes.ts';
+import { type PneConfig, PneSchema } from '../../config/pne-config.ts';
+import { ControlError, type ControlHandlers, flagParam, textParam } from '../../nodes/control-socket.ts';
+import { openPne, type PneEvent, type PneNode } from '../../nodes/pne.ts';
+import { type DaemonOptions, keyLogWriter, type RadioOptions, runDaemon } from '../daemon.ts';
+import { JoinDesk, type JoinView } from '../join-desk.ts';
+import { Asker } from '../prompt.ts';
+import { existingState, loadRoleConfig } from '../roles.ts';
+
+export async function pneRun(
+  options: DaemonOptions & RadioOptions & { readonly enrol?: boolean },
+): Promise<void> {
+  const config: PneConfig = loadRoleConfig('pne', PneSchema, options);
+  const stateDir = existingState('pne', options);
+  const terminal = process.stdin.isTTY === true && !options.parentPipe;
+  const asker = terminal && config.join.policy === 'ask' ? new Asker() : undefined;
+  const desk = new JoinDesk(config.join, (view, answer) => {
+    if (asker) void askPerson(asker, view, answer);
+    else process.stderr.write(`${joinQuestion(view)}\n  answer with: cpns pne answer join|decline\n`);
+  });
+  const watchers = new Set<(event: PneEvent) => void>();
+  try {
+    await runDaemon('pne', stateDir, { ...options, level: config.log.level }, async (tools) => {
+      const node = await openPne({
+        stateDir,
+        config,
+        adapter: options.adapter,
+        capture: options.capture,
+        onSecret: keyLogWriter(options.keylog),
+        onTrace: tools.onTrace,
+        ask: (question) => desk.ask(question),
+        onEvent: (event) => {
+          const shown = loggable(event);
+          tools.logger[event.kind === 'refused' ? 'warn' : 'info'](shown, event.kind);
+          tools.emit({ event: event.kind, ...shown });
+          for (const watcher of watchers) watcher(event);
+        },
+      });
+      return {
+        ready: { thumbprint: node.status().thumbprint, owner: node.status().owner },
+        handlers: handlersOf(node, desk, watchers),
+        started: () => (options.enrol ? showCode(node, options.trace === true, tools.emit) : undefined),
+        close: () => node.close(),
+      };
+    });
+  } finally {
+    asker?.close();
+  }
+}
+
+async function showCode(node: PneNode, asJson: boolean, emit: (event: object) => void): Promise<void> {
+  if (node.status().owner !== undefined) return;
+  const { code, expiresInMs } = node.startEnrolment();
+  if (asJson) return emit({ event: 'code', code, expiresInMs });
+  const { enrolmentDisplay } = await import('../enrol-display.ts');
+  process.stdout.write(`${enrolmentDisplay(code, expiresInMs)}\n`);
+}
+
+function loggable(event: PneEvent): Record<string, unknown> {
+  const { kind: _kind, ...rest } = event;
+  return event.kind === 'data' ? { bytes: event.bytes.length } : rest;
+}
+
+export function joinQuestion({ user, gateway, claimedName }: JoinView): string {
+  return `Gateway "${gateway}" of ${user} invites this device to the network "${claimedName}" (so they call it).`;
+}
+
+async function askPerson(asker: Asker, view: JoinView, answer: (join: boolean) => void): Promise<void> {
+  process.stderr.write(`\n${joinQuestion(view)}\n`);
+  for (;;) {
+    const typed = (await asker.ask('Join? [y/n] ').catch(() => undefined))?.trim().toLowerCase();
+    if (typed === undefined) return;
+    if (/^(y|yes|n|no)$/.test(typed)) return answer(typed.startsWith('y'));
+  }
+}
+
+function handlersOf(
+  node: PneNode,
+  desk: JoinDesk,
+  watchers: Set<(event: PneEvent) => void>,
+): ControlHandlers {
+  return {
+    status: () => ({ ...node.status(), question: desk.question }),
+    'start-enrolment': () => node.startEnrolment(),
+    'wait-enrolled': ({ signal }) =>
+      new Promise<unknown>((resolve) => {
+        const watcher = (event: PneEvent) => {
+          if (event.kind !== 'enrolled') return;
+          watchers.delete(watcher);
+          resolve(loggable(event));
+        };
+        watchers.add(watcher);
+        signal.addEventListener('abort', () => watchers.delete(watcher));
+      }),
+    inventory: ({ params }) => {
+      const inventory = node.inventory(textParam(params, 'pnId'));
+      return inventory ? toHex(inventory) : null;
+    },
+    answer: ({ params }) => {
+      if (!desk.answer(flagParam(params, 'join'))) {
+        throw new ControlError('unknown-transaction', 'nobody asks this PNE to join at the moment');
+      }
+      return null;
+    },
+  };
+}

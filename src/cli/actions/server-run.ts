@@ -1,0 +1,33 @@
+/**
+ * `cpns server run`: the server node as a daemon. Wiring only.
+ */
+import { type ServerConfig, ServerSchema } from '../../config/server-config.ts';
+import { openServer } from '../../nodes/server.ts';
+import { type DaemonOptions, runDaemon } from '../daemon.ts';
+import { existingState, loadRoleConfig } from '../roles.ts';
+
+export async function serverRun(options: DaemonOptions): Promise<void> {
+  const config: ServerConfig = loadRoleConfig('server', ServerSchema, options);
+  const stateDir = existingState('server', options);
+  const { host, port, realm, terms, limits, metricsPort } = config;
+  await runDaemon('server', stateDir, { ...options, level: config.log.level }, async (tools) => {
+    const server = await openServer({
+      stateDir,
+      host,
+      port,
+      terms,
+      limits: {
+        openPerGateway: limits.openTransactionsPerGateway,
+        pendingPerUser: limits.pendingConfirmationsPerUser,
+        confirmOnlineSeconds: limits.confirmOnlineSeconds,
+        confirmOfflineSeconds: limits.confirmOfflineSeconds,
+      },
+      logger: tools.logger,
+      ...(realm !== undefined && { realm }),
+      ...(tools.onTrace && { onTrace: tools.onTrace }),
+      ...(metricsPort !== undefined && { metricsPort }),
+    });
+    const status = () => ({ url: server.url, realm: server.realm, metricsPort: server.metricsPort });
+    return { ready: status(), handlers: { status }, close: () => server.close() };
+  });
+}

@@ -1,0 +1,104 @@
+/**
+ * `cpns gateway …`: declarations only.
+ */
+import { Command } from 'commander';
+import { examples, withConfig, withDaemon, withJson, withRadio, withState } from './options.ts';
+
+const setup = () => import('../actions/gateway-setup.ts');
+const ask = () => import('../actions/gateway-ask.ts');
+
+export function gatewayCommand(): Command {
+  return examples(
+    new Command('gateway')
+      .description("a user's gateway: opens a PN, and is the home of its user's PNEs")
+      .addCommand(init())
+      .addCommand(enrol())
+      .addCommand(run())
+      .addCommand(status())
+      .addCommand(pair())
+      .addCommand(pnes())
+      .addCommand(approvals()),
+    'cpns gateway init --server https://cpns.example.net:8443',
+    'cpns gateway enrol < token.txt',
+    'cpns gateway run',
+    'cpns gateway pair',
+  );
+}
+
+function init(): Command {
+  const command = withConfig(withState(new Command('init')))
+    .description('make the identity key and state, and a configuration where there is none')
+    .option('--server <url>', "the server's address, for a new configuration")
+    .option('--adapter <moniker>', 'Bluetooth controller, for a new configuration', 'hci:0')
+    .action(async (options) => (await setup()).gatewayInit(options));
+  return examples(command, 'cpns gateway init --server https://cpns.example.net:8443 --adapter hci:1');
+}
+
+function enrol(): Command {
+  const command = withJson(withConfig(withState(new Command('enrol'))))
+    .description('enrol at the server with the token it issued; the token is read from stdin or a prompt')
+    .option('--server <url>', 'over [server] url')
+    .action(async (options) => (await setup()).gatewayEnrol(options));
+  return examples(
+    command,
+    'cpns gateway enrol < token.txt',
+    'cpns gateway enrol          asks for the token',
+  );
+}
+
+function run(): Command {
+  const command = withRadio(withDaemon(new Command('run')))
+    .description('serve until SIGTERM or Ctrl-C')
+    .action(async (options) => (await import('../actions/gateway-run.ts')).gatewayRun(options));
+  return examples(
+    command,
+    'cpns gateway run --adapter hci:1',
+    'cpns gateway run --capture gw.btsnoop --keylog gw.keys',
+  );
+}
+
+function status(): Command {
+  const command = withJson(withState(new Command('status')))
+    .description('ask the running gateway how it is')
+    .action(async (options) => (await import('../actions/status.ts')).showStatus('gateway', options));
+  return examples(command, 'cpns gateway status');
+}
+
+function pair(): Command {
+  const command = withJson(withState(new Command('pair')))
+    .description(
+      'make a PNE yours: reads the code it shows from a prompt or stdin, and finds it over Bluetooth',
+    )
+    .action(async (options) => (await ask()).gatewayPair(options));
+  return examples(command, 'cpns gateway pair', 'cpns gateway pair < code.txt');
+}
+
+function pnes(): Command {
+  const command = withJson(withState(new Command('pnes')))
+    .description('list the PNEs whose home this gateway is')
+    .action(async (options) => (await ask()).gatewayPnes(options));
+  return examples(command, 'cpns gateway pnes --json');
+}
+
+function approvals(): Command {
+  const answer = (name: 'allow' | 'deny', what: string) =>
+    examples(
+      withState(new Command(name))
+        .argument('<id>', 'join ID, or its first digits')
+        .option('--always', 'answer the same from now on for this PNE and gateway, at no worse terms')
+        .description(what)
+        .action(async (id, _options, command: Command) => {
+          // --state may stand behind `approvals` or behind `allow`.
+          await (await ask()).approvalsAnswer(name, id, command.optsWithGlobals());
+        }),
+      `cpns gateway approvals ${name} 5f1c`,
+      `cpns gateway approvals ${name} 5f1c --always`,
+    );
+  const command = withJson(withState(new Command('approvals')))
+    .description("what waits for your answer: someone's gateway wants to take in one of your PNEs")
+    .option('--watch', 'stay, and ask at each request (y, n, always, never)')
+    .action(async (options) => (await ask()).approvalsShow(options))
+    .addCommand(answer('allow', 'yes: it is yours and may be charged to you'))
+    .addCommand(answer('deny', 'no'));
+  return examples(command, 'cpns gateway approvals', 'cpns gateway approvals --watch');
+}

@@ -1,0 +1,141 @@
+/**
+ * The demo's processes: each in a group of its own, told to end when we end, however that comes. Owns starting, reading
+ * their JSON lines, and killing. Must not know what they are.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { closeSync, openSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { LineCutter } from '../../nodes/control-lines.ts';
+
+const TERM_GRACE_MS = 2_500;
+const TAIL_LINES = 12;
+
+export type ChildLine = Readonly<Record<string, unknown>>;
+
+/** The entry of this very program, built or not, with the flags node was started with. */
+function ownCommand(): readonly string[] {
+  const here = import.meta.url;
+  const main = fileURLToPath(new URL(here.endsWith('.ts') ? '../main.ts' : '../main.js', here));
+  return [...process.execArgv, main];
+}
+
+export interface Child {
+  readonly name: string;
+  readonly pid: number;
+  readonly logFile: string;
+  /** The first line with this `event`. @throws Error when the process ends before */
+  waitFor(event: string): Promise<ChildLine>;
+}
+
+export interface ChildrenOptions {
+  readonly onLine: (name: string, line: ChildLine) => void;
+  /** A process ended that was not told to. */
+  readonly onDeath: (child: Child, how: string) => void;
+}
+
+interface Running extends Child {
+  readonly process: ChildProcess;
+  readonly ended: Promise<void>;
+}
+
+export class Children {
+  readonly #options: ChildrenOptions;
+  readonly #running = new Set<Running>();
+  #stopping = false;
+  readonly #killAll = () => {
+    for (const { pid } of this.#running) killGroup(pid, 'SIGKILL');
+  };
+
+  constructor(options: ChildrenOptions) {
+    this.#options = options;
+    // The last resort: whatever ends this process, its children go too.
+    process.on('exit', this.#killAll);
+  }
+
+  start(name: string, args: readonly string[], logFile: string): Child {
+    if (this.#stopping) throw new Error('stopping');
+    const log = openSync(logFile, 'a', 0o600);
+    const child = spawn(process.execPath, [...ownCommand(), ...args, '--trace', '--parent-pipe'], {
+      detached: true,
+      stdio: ['pipe', 'pipe', log],
+    });
+    closeSync(log);
+    const { pid } = child;
+    if (pid === undefined) throw new Error(`${name} did not start`);
+    const seen: ChildLine[] = [];
+    const waiting: {
+      readonly event: string;
+      readonly resolve: (line: ChildLine) => void;
+      readonly reject: (error: Error) => void;
+    }[] = [];
+    const cutter = new LineCutter();
+    child.stdin?.on('error', () => {});
+    child.stdout?.on('data', (chunk: Buffer) => {
+      cutter.push(chunk, (text) => {
+        const line = parseLine(text);
+        if (!line) return;
+        seen.push(line);
+        for (let i = waiting.length - 1; i >= 0; i--) {
+          if (waiting[i]?.event === line['event']) waiting.splice(i, 1)[0]?.resolve(line);
+        }
+        this.#options.onLine(name, line);
+      });
+    });
+    const ended = new Promise<void>((resolve) => {
+      child.on('close', (code, signal) => {
+        this.#running.delete(running);
+        const how = signal ? `killed by ${signal}` : `exit code ${code}`;
+        for (const { reject } of waiting.splice(0)) reject(new Error(`${name} ended: ${how}`));
+        if (!this.#stopping) this.#options.onDeath(running, how);
+        resolve();
+      });
+    });
+    const running: Running = {
+      ...{ name, pid, logFile, process: child, ended },
+      waitFor: (event) => {
+        const known = seen.find((line) => line['event'] === event);
+        if (known) return Promise.resolve(known);
+        return new Promise((resolve, reject) => waiting.push({ event, resolve, reject }));
+      },
+    };
+    this.#running.add(running);
+    return running;
+  }
+
+  /** Ends all, politely at first. Settles when none is left. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    const all = [...this.#running];
+    for (const { pid } of all) killGroup(pid, 'SIGTERM');
+    const force = setTimeout(this.#killAll, TERM_GRACE_MS);
+    await Promise.all(all.map(({ ended }) => ended));
+    clearTimeout(force);
+    process.off('exit', this.#killAll);
+  }
+}
+
+function killGroup(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(-pid, signal);
+  } catch {
+    // It is gone already.
+  }
+}
+
+function parseLine(text: string): ChildLine | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null ? (value as ChildLine) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The last lines of a log, for an error message. */
+export function logTail(file: string): string {
+  try {
+    return readFileSync(file, 'utf8').trimEnd().split('\n').slice(-TAIL_LINES).join('\n');
+  } catch {
+    return '(no log)';
+  }
+}

@@ -1,0 +1,15 @@
+#!/usr/bin/env node
+/**
+ * Entry of the `cpns` command. Owns turning the end of a command into an exit code; loads nothing that `--help` does not
+ * need. Every action is imported when it runs.
+ */
+import { CommanderError } from 'commander';
+import { EXIT } from './exit-codes.ts';
+import { buildProgram } from './program.ts';
+
+try {
+  await buildProgram().parseAsync(process.argv);
+} catch (error) {
+  if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+  else process.exitCode = (await import('./report-error.ts')).reportError(error);
+}

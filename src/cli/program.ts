@@ -1,0 +1,46 @@
+/**
+ * The command tree of `cpns`: names, options, help and examples. Owns the declarations' common parts.
+ * Must not import an action: each is loaded when its command runs, so that `--help` stays quick.
+ */
+import { Command } from 'commander';
+import { demoCommand } from './commands/demo.ts';
+import { gatewayCommand } from './commands/gateway.ts';
+import { pnCommand } from './commands/pn.ts';
+import { pneCommand } from './commands/pne.ts';
+import { radioCommand } from './commands/radio.ts';
+import { serverCommand } from './commands/server.ts';
+import { traceCommand } from './commands/trace.ts';
+
+export function buildProgram(): Command {
+  const program = new Command('cpns')
+    .description('Personal Networks over Bluetooth LE: server, gateway and PNE of OMA CPNS')
+    .addCommand(serverCommand())
+    .addCommand(gatewayCommand())
+    .addCommand(pneCommand())
+    .addCommand(pnCommand())
+    .addCommand(traceCommand())
+    .addCommand(radioCommand())
+    .addCommand(demoCommand())
+    .addHelpText(
+      'after',
+      `
+Exit codes: 0 done, 1 failed (a status is named), 2 wrong usage or configuration, 130 Ctrl-C.
+
+Examples:
+  cpns demo                       the whole flow in processes of its own, no hardware needed
+  cpns gateway run                a gateway with the configuration of ~/.config/cpns/gateway.toml
+  cpns pn list --state DIR        the personal networks a gateway or server holds`,
+    );
+  everyCommand(program, (command) => {
+    command
+      .exitOverride()
+      .configureHelp({ showGlobalOptions: false })
+      .showHelpAfterError('(--help says more)');
+  });
+  return program;
+}
+
+function everyCommand(command: Command, act: (command: Command) => void): void {
+  act(command);
+  for (const inner of command.commands) everyCommand(inner, act);
+}
