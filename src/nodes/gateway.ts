@@ -132,6 +132,7 @@ export class GatewayNode {
   #identity: GatewayIdentity;
   #renewal: GatewayRenewal | undefined;
   #channel: ChannelClient | undefined;
+  #closed: Promise<void> | undefined;
   #freshness: NodeJS.Timeout | undefined;
 
   constructor(options: GatewayOptions, parts: Parts) {
@@ -307,7 +308,13 @@ export class GatewayNode {
     this.#sessions.sendData(PnId(fromHex(pnId)), handle, body);
   }
 
-  async close(): Promise<void> {
+  /** Ends links and channel, frees the controller. Calling it again waits for the first. */
+  close(): Promise<void> {
+    this.#closed ??= this.#end();
+    return this.#closed;
+  }
+
+  async #end(): Promise<void> {
     clearInterval(this.#freshness);
     this.#registrations.stop();
     this.#pairings.close();

@@ -132,6 +132,7 @@ export class PneNode {
   #timers: NodeJS.Timeout[] = [];
   #saltTimer: NodeJS.Timeout | undefined;
   #closing = false;
+  #closed: Promise<void> | undefined;
   #whenEnrolled: (() => void)[] = [];
 
   constructor(options: PneOptions, signer: Signer, store: PneStore, peripheral: Peripheral) {
@@ -203,7 +204,13 @@ export class PneNode {
     this.#session.sendData(body);
   }
 
-  async close(): Promise<void> {
+  /** Ends the link, frees the controller, writes what is left. Calling it again waits for the first. */
+  close(): Promise<void> {
+    this.#closed ??= this.#end();
+    return this.#closed;
+  }
+
+  async #end(): Promise<void> {
     this.#closing = true;
     for (const timer of this.#timers) clearTimeout(timer);
     clearTimeout(this.#saltTimer);

@@ -44,6 +44,7 @@ describe('the capture of an establishment', function () {
       'PN name': utf8(memberships[0]?.name ?? ''),
       inventory: initiating.inventory(memberships[0]?.pnId ?? '') ?? new Uint8Array(0),
     };
+    await pne.close();
     const capture = readFileSync(path);
     for (const [what, secret] of Object.entries(secrets)) {
       assert.ok(secret.length >= WINDOW, `${what} is known`);
