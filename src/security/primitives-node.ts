@@ -21,15 +21,16 @@ import type { Ephemeral, Primitives, PublicKey } from './primitives.ts';
 const CURVE = 'prime256v1';
 const COORDINATE_BYTES = 32;
 const TAG_BYTES = 16;
-/** SubjectPublicKeyInfo of an uncompressed P-256 point, up to the point itself (RFC 5480). */
-const SPKI_PREFIX = Buffer.from('3059301306072a8648ce3d020106082a8648ce3d03010703420004', 'hex');
-/** Imported keys kept: importing costs about as much as verifying. */
+/** Imported keys kept: importing one and using it for the first time costs more than verifying. */
 const MAX_CACHED_KEYS = 64;
 
 /** A Buffer's bytes as a plain Uint8Array over the same memory. */
 function plain(buffer: Buffer): Bytes {
   return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.length);
 }
+
+const base64Url = (bytes: Bytes): string =>
+  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('base64url');
 
 /** Both coordinates of a point given in any SEC 1 form. */
 function decompress(point: Bytes): PublicKey {
@@ -73,13 +74,14 @@ export function nodePrimitives(maxCachedKeys: number = MAX_CACHED_KEYS): Primiti
   const keys = new Map<string, KeyObject>();
 
   const imported = ({ x, y }: PublicKey): KeyObject => {
-    const spki = Buffer.concat([SPKI_PREFIX, x, y]);
-    const name = spki.toString('latin1', SPKI_PREFIX.length);
-    const known = keys.get(name);
-    if (known) return known;
-    const key = createPublicKey({ key: spki, format: 'der', type: 'spki' });
-    const oldest = keys.keys().next();
-    if (keys.size >= maxCachedKeys && !oldest.done) keys.delete(oldest.value);
+    const jwk = { kty: 'EC', crv: 'P-256', x: base64Url(x), y: base64Url(y) };
+    const name = jwk.x + jwk.y;
+    let key = keys.get(name);
+    // Put in again at each use, so that the first in order is the one unused for longest.
+    if (key) keys.delete(name);
+    else key = createPublicKey({ key: jwk, format: 'jwk' });
+    const longestUnused = keys.keys().next();
+    if (keys.size >= maxCachedKeys && !longestUnused.done) keys.delete(longestUnused.value);
     keys.set(name, key);
     return key;
   };
