@@ -113,14 +113,15 @@ export class Registrations {
     const expected = { pnId, gatewayId, atLeastVersion: 0, joinId: join?.joinId };
     const verified = verifyInventory(primitives, serverKeys(), bytes, expected);
     const inventory = { pnId, version: verified.version, bytes, joinIds: joinIdsOf(verified) };
-    const { removed } = networks.saveInventory(inventory, clock.wallSeconds());
+    const { stored, removed } = networks.saveInventory(inventory, clock.wallSeconds());
     // The PNE joined again on another link: this one's join is no longer anybody's.
     for (const joinId of removed) tell(joinId, { kind: 'failed', status: 'superseded' });
     const newest = networks.inventory(pnId);
     if (!newest) return;
     const settlement: Settlement = { status: 'ok', inventory: newest.bytes, version: newest.version };
     if (join) {
-      onStored(join.txn, bytes);
+      // The answer to step 7 and the channel may both bring it.
+      if (stored) onStored(join.txn, bytes);
       tell(join.joinId, { kind: 'settled', settlement });
     }
     tellAll(pnId, { kind: 'updated', inventory: newest.bytes, version: newest.version });

@@ -3,7 +3,7 @@
  * decide on disk. Composition only; every rule of the protocol is in the machines and the link.
  */
 import { join } from 'node:path';
-import { type Bytes, toHex } from '../base/bytes.ts';
+import { type Bytes, fromHex, toHex } from '../base/bytes.ts';
 import { CpnsError } from '../base/errors.ts';
 import { JOIN_ID_BYTES } from '../base/ids.ts';
 import type { Status } from '../base/statuses.ts';
@@ -195,6 +195,18 @@ export class PneNode {
     void this.announce();
     const code = createEnrolmentCode('pne', this.#thumbprint, secret);
     return { code: formatEnrolmentCode(code), expiresInMs: CODE_LIFE_MS };
+  }
+
+  /**
+   * Leaves a PN from this side: its keys and inventory are erased, the link ends. The server still lists the PNE until
+   * it joins again (a refresh) or is revoked.
+   * @param pnId hex
+   * @throws CpnsError not-found when it is no member
+   */
+  async forget(pnId: string): Promise<void> {
+    if (!this.#store.forgetMember(fromHex(pnId))) throw new CpnsError('not-found', 'not a member of this PN');
+    await this.#session?.close();
+    await this.announce();
   }
 
   /** Sends application data to the gateway. @throws CpnsError link-lost, credential-expired when stale */

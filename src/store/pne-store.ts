@@ -194,6 +194,16 @@ export class PneStore {
     });
   }
 
+  /** The PNE leaves a PN by itself: keys and inventory go. @returns whether it was a member */
+  forgetMember(pnId: Bytes): boolean {
+    let changes = 0;
+    this.#write(() => {
+      const leave = "DELETE FROM known_join WHERE state = 'member' AND pn_id = ?";
+      changes = this.#db.prepare(leave).run(pnId).changes;
+    });
+    return changes > 0;
+  }
+
   /** Pending joins first, newest first, then memberships. */
   joins(): readonly KnownJoin[] {
     const rows = this.#db

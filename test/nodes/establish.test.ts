@@ -116,6 +116,18 @@ describe('a network with everything real but the air', function () {
     assert.equal(pne.status().memberships[0]?.version, 1);
   });
 
+  it('refreshes a PNE that forgot its membership: same handle, no second question', async () => {
+    const home = await network.gateway('Alice', 'Hall');
+    const initiating = await network.gateway('Bob', 'Kitchen', INVITING);
+    const pne = await network.pne('Watch');
+    await enrol(pne, home);
+    await network.until('live', () => initiating.pns()[0]?.joins[0]?.link === true);
+    await pne.forget(pne.status().memberships[0]?.pnId ?? '');
+    await network.until('member again', member(pne, 2));
+    assert.equal(home.confirmations().length, 1, 'user A was asked once');
+    assert.equal(pne.status().memberships[0]?.members, 1);
+  });
+
   it('goes on when the server restarts between members', async () => {
     const home = await network.gateway('Alice', 'Hall');
     await network.gateway('Bob', 'Kitchen', INVITING);
