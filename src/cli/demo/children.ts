@@ -5,12 +5,22 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import type { Status } from '../../base/statuses.ts';
 import { LineCutter } from '../../nodes/control-lines.ts';
 
 const TERM_GRACE_MS = 2_500;
 const TAIL_LINES = 12;
 
-export type ChildLine = Readonly<Record<string, unknown>>;
+export interface ChildLine {
+  /** What the daemon says of itself; absent on a traced message. */
+  readonly event?: string;
+  readonly name?: string;
+  readonly status?: Status;
+  /** Of the PNE's `code`. */
+  readonly code?: string;
+  /** Of the server's `ready`. */
+  readonly url?: string;
+}
 
 /** The entry of this very program, built or not, with the flags node was started with. */
 function ownCommand(): readonly string[] {
@@ -62,7 +72,7 @@ export class Children {
     closeSync(log);
     const { pid } = child;
     if (pid === undefined) throw new Error(`${name} did not start`);
-    const seen: ChildLine[] = [];
+    const seen = new Map<string, ChildLine>();
     const waiting: {
       readonly event: string;
       readonly resolve: (line: ChildLine) => void;
@@ -74,9 +84,9 @@ export class Children {
       cutter.push(chunk, (text) => {
         const line = parseLine(text);
         if (!line) return;
-        seen.push(line);
+        if (line.event !== undefined && !seen.has(line.event)) seen.set(line.event, line);
         for (let i = waiting.length - 1; i >= 0; i--) {
-          if (waiting[i]?.event === line['event']) waiting.splice(i, 1)[0]?.resolve(line);
+          if (waiting[i]?.event === line.event) waiting.splice(i, 1)[0]?.resolve(line);
         }
         this.#options.onLine(name, line);
       });
@@ -93,7 +103,7 @@ export class Children {
     const running: Running = {
       ...{ name, pid, logFile, process: child, ended },
       waitFor: (event) => {
-        const known = seen.find((line) => line['event'] === event);
+        const known = seen.get(event);
         if (known) return Promise.resolve(known);
         return new Promise((resolve, reject) => waiting.push({ event, resolve, reject }));
       },

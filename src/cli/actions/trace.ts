@@ -1,0 +1,1 @@
+export async function traceFile(_file: string | undefined, _options: object): Promise<void> {}
