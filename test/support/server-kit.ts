@@ -3,7 +3,7 @@
  * the host's, put forward by hand. Everything lives in a temporary directory that goes away at the end.
  */
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join as joinPath } from 'node:path';
 import { type Bytes, toHex } from '../../src/base/bytes.ts';
@@ -28,9 +28,14 @@ import { initServer, openServerAdmin, type ServerAdmin } from '../../src/nodes/s
 import { coseKeyOf, thumbprintOf } from '../../src/security/cose-key.ts';
 import { parseGatewayToken } from '../../src/security/gateway-token.ts';
 import { transcript1 } from '../../src/security/key-schedule.ts';
-import { generateKey, type SoftwareSigner, softwareSigner } from '../../src/security/keystore.ts';
+import { generateKey, loadKey, type SoftwareSigner, softwareSigner } from '../../src/security/keystore.ts';
 import { pinServerKeys, type ServerKeys } from '../../src/security/server-keys.ts';
-import { createCertificateRequest, derToPem } from '../../src/security/x509.ts';
+import {
+  type CertificateAuthority,
+  createCertificateRequest,
+  derToPem,
+  pemToDer,
+} from '../../src/security/x509.ts';
 import { buildJoin, buildOpens, type Join, type JoinOptions, primitives, signMessage } from './join.ts';
 
 export const REALM = 'op.example';
@@ -176,6 +181,12 @@ export class ServerKit {
   async restart(): Promise<void> {
     await this.stop();
     await this.start();
+  }
+
+  /** The operator's CA with its key, to issue what a server never would. */
+  operatorCa(): CertificateAuthority {
+    const certificate = pemToDer(readFileSync(joinPath(this.stateDir, 'ca.crt'), 'utf8'));
+    return { certificate, key: loadKey(joinPath(this.stateDir, 'ca.key')) };
   }
 
   addUser(label: string): void {
