@@ -123,7 +123,9 @@ export class Scan<T> {
     try {
       const gatt = await central.connect(address, { deadlineMs: CONNECT_DEADLINE_MS });
       this.#setState(address, 'linked');
-      void serve(gatt, purpose.value).then((status) => this.#done(address, purpose, status));
+      void serve(gatt, purpose.value)
+        .catch(statusOfError)
+        .then((status) => this.#done(address, purpose, status));
     } catch (error) {
       const status = statusOfError(error);
       onConnectFailed(address, status);

@@ -373,6 +373,8 @@ export class GatewayNode {
   #recognise(announced: Announced): JoinId | undefined {
     const { primitives, store } = this.#parts;
     const joins = store.networks.joins();
+    // Keys of joins that are gone are not kept for ever.
+    if (this.#advertisingKeys.size > 2 * joins.length + 16) this.#advertisingKeys.clear();
     return joins.findLast(({ joinId, rms }) => {
       const name = toHex(joinId);
       const key = this.#advertisingKeys.get(name) ?? deriveAdvertisingKey(primitives, rms);

@@ -37,6 +37,7 @@ export class MachineDriver<
   readonly #clock: Clock;
   readonly #queue: (Input | DriverInput)[] = [];
   #running = false;
+  #fault: unknown;
   #timer: NodeJS.Timeout | undefined;
   #idle: (() => void)[] = [];
 
@@ -51,6 +52,11 @@ export class MachineDriver<
     this.#arm();
   }
 
+  /** What our own code threw, if it did: the machine is dead then. */
+  get fault(): unknown {
+    return this.#fault;
+  }
+
   get state(): State {
     return this.machine.state;
   }
@@ -62,7 +68,7 @@ export class MachineDriver<
 
   /** Queues an input; it is handled at once unless an earlier one is still being carried out. */
   feed(input: Input | DriverInput): void {
-    if (this.machine.ended) return;
+    if (this.machine.ended || this.#fault !== undefined) return;
     this.#queue.push(input);
     if (!this.#running) void this.#run();
   }
@@ -77,19 +83,30 @@ export class MachineDriver<
     this.#running = true;
     for (let input = this.#queue.shift(); input !== undefined; input = this.#queue.shift()) {
       if (this.machine.ended) break;
-      const before = this.machine.state;
-      const outputs = this.machine.handle(input, this.#clock.monotonicMs());
-      this.onStep?.(before, input, this.machine.state);
-      await this.#carryOut(outputs);
+      if (!(await this.#step(input))) break;
     }
     this.#queue.length = 0;
     this.#running = false;
     this.#arm();
-    if (this.machine.ended) {
+    if (this.machine.ended || this.#fault !== undefined) {
       this.onEnded?.(this.machine.state);
       this.onEnded = undefined;
     }
     for (const resolve of this.#idle.splice(0)) resolve();
+  }
+
+  /** A defect of ours in a machine ends that machine and nothing else. @returns whether to go on */
+  async #step(input: Input | DriverInput): Promise<boolean> {
+    const before = this.machine.state;
+    try {
+      const outputs = this.machine.handle(input, this.#clock.monotonicMs());
+      this.onStep?.(before, input, this.machine.state);
+      await this.#carryOut(outputs);
+    } catch (error) {
+      this.#fault = error;
+      return false;
+    }
+    return true;
   }
 
   async #carryOut(outputs: readonly Output[]): Promise<void> {
@@ -110,7 +127,7 @@ export class MachineDriver<
   #arm(): void {
     clearTimeout(this.#timer);
     const { deadlineAt, ended } = this.machine;
-    if (ended || deadlineAt === undefined) return;
+    if (ended || this.#fault !== undefined || deadlineAt === undefined) return;
     const waitMs = Math.max(0, deadlineAt - this.#clock.monotonicMs());
     this.#timer = setTimeout(() => this.feed({ kind: 'timeout' }), waitMs);
   }

@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path';
 import { type Bytes, fromHex, toHex } from '../base/bytes.ts';
-import { CpnsError } from '../base/errors.ts';
+import { CpnsError, statusOfError } from '../base/errors.ts';
 import { JOIN_ID_BYTES } from '../base/ids.ts';
 import type { Status } from '../base/statuses.ts';
 import type { Clock } from '../base/time.ts';
@@ -44,6 +44,7 @@ const CROWDED_SALT_LIFE_MS = 30_000;
 const ADVERTISED_TAGS = 3;
 const CODE_LIFE_MS = 10 * 60_000;
 const CODE_SECRET_BYTES = 12;
+const ANNOUNCE_AGAIN_MS = 5_000;
 const POWERED_WRITE_MS = 10 * 60_000;
 const STRANGERS = 10;
 const STRANGERS_WINDOW_MS = 10_000;
@@ -70,6 +71,7 @@ export type PneEvent =
   | { readonly kind: 'joined' | 'resumed' | 'updated'; readonly pnId: string; readonly version: number }
   | { readonly kind: 'refused'; readonly pnId: string; readonly status: Status }
   | { readonly kind: 'data'; readonly bytes: Bytes }
+  | { readonly kind: 'problem'; readonly what: string; readonly status: Status }
   | { readonly kind: 'link'; readonly state: 'up' | 'down'; readonly status?: Status };
 
 export interface PneStatus {
@@ -129,7 +131,8 @@ export class PneNode {
   #session: LinkSession | undefined;
   #turn = 0;
   #strangers: number[] = [];
-  #timers: NodeJS.Timeout[] = [];
+  #poweredTimer: NodeJS.Timeout | undefined;
+  #codeTimer: NodeJS.Timeout | undefined;
   #saltTimer: NodeJS.Timeout | undefined;
   #closing = false;
   #closed: Promise<void> | undefined;
@@ -146,7 +149,7 @@ export class PneNode {
     this.#owner = readOwner(store, this.#primitives);
     this.#floor = readFloor(store, this.#clock);
     peripheral.onLink = (gatt) => this.#accept(gatt);
-    this.#timers.push(setInterval(() => this.#countPowered(), POWERED_WRITE_MS));
+    this.#poweredTimer = setInterval(() => this.#countPowered(), POWERED_WRITE_MS);
   }
 
   /** Settles once the PNE is somebody's; at once when it is already. */
@@ -191,8 +194,9 @@ export class PneNode {
     const secret = this.#primitives.randomBytes(CODE_SECRET_BYTES);
     this.#store.forgetCode();
     this.#code = { secret, expiresAtMs: this.#clock.monotonicMs() + CODE_LIFE_MS };
-    this.#timers.push(setTimeout(() => this.#endCode(secret), CODE_LIFE_MS));
-    void this.announce();
+    clearTimeout(this.#codeTimer);
+    this.#codeTimer = setTimeout(() => this.#endCode(secret), CODE_LIFE_MS);
+    this.#reannounce();
     const code = createEnrolmentCode('pne', this.#thumbprint, secret);
     return { code: formatEnrolmentCode(code), expiresInMs: CODE_LIFE_MS };
   }
@@ -224,8 +228,7 @@ export class PneNode {
 
   async #end(): Promise<void> {
     this.#closing = true;
-    for (const timer of this.#timers) clearTimeout(timer);
-    clearTimeout(this.#saltTimer);
+    for (const timer of [this.#poweredTimer, this.#codeTimer, this.#saltTimer]) clearTimeout(timer);
     await this.#session?.close();
     await this.#peripheral.close();
     this.#store.savePowered(this.#powered.seconds);
@@ -246,7 +249,7 @@ export class PneNode {
       turn: this.#turn++,
     });
     const lifeMs = secrets.length > ADVERTISED_TAGS ? CROWDED_SALT_LIFE_MS : SALT_LIFE_MS;
-    this.#saltTimer = setTimeout(() => void this.announce(), lifeMs);
+    this.#saltTimer = setTimeout(() => this.#reannounce(), lifeMs);
     await this.#peripheral.startAdvertising({ serviceData });
   }
 
@@ -255,14 +258,26 @@ export class PneNode {
   }
 
   #countPowered(): void {
-    this.#store.savePowered(this.#powered.seconds);
+    try {
+      this.#store.savePowered(this.#powered.seconds);
+    } catch (error) {
+      this.#emit({ kind: 'problem', what: 'powered time', status: statusOfError(error) });
+    }
+  }
+
+  /** Announces anew in the background; a controller that refuses now is asked again. */
+  #reannounce(): void {
+    this.announce().catch((error) => {
+      this.#emit({ kind: 'problem', what: 'advertising', status: statusOfError(error) });
+      if (!this.#closing) this.#saltTimer = setTimeout(() => this.#reannounce(), ANNOUNCE_AGAIN_MS);
+    });
   }
 
   #endCode(secret: Bytes): void {
     if (this.#code?.secret !== secret) return;
     secret.fill(0);
     this.#code = undefined;
-    void this.announce();
+    this.#reannounce();
   }
 
   /** Whether one more link may be served now: strangers share ten per ten seconds. */
@@ -309,7 +324,7 @@ export class PneNode {
   #linkEnded(status: Status): void {
     this.#session = undefined;
     this.#emit({ kind: 'link', state: 'down', status });
-    void this.announce();
+    this.#reannounce();
   }
 
   #enrol(opened: Opened, session: LinkSession): AnyMachineDriver {
