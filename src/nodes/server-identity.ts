@@ -33,7 +33,8 @@ const CA_DAYS = 20 * 365;
 const TLS_DAYS = 90;
 /** How long a gateway may be away before it needs a new token. */
 const GATEWAY_CERTIFICATE_DAYS = 90;
-const CREDENTIAL_SECONDS = 7 * 86_400;
+const DAY_SECONDS = 86_400;
+const CREDENTIAL_SECONDS = 7 * DAY_SECONDS;
 const SERVER_KEY = /^server-(\d+)\.key$/;
 
 const file = (stateDir: string, name: string): string => join(stateDir, name);
@@ -96,10 +97,16 @@ export class Operator {
     return assembleSign1(payload, this.sign(toBeSigned(message, th, payload)), this.kid);
   }
 
-  /** A fresh TLS certificate for these names, with its key. */
-  tls(hosts: readonly string[], now: ServerSeconds): ServerTls {
+  /**
+   * A fresh TLS certificate for these names, with its key.
+   * @param sure the last time the server was sure of: it counts from then, so that a clock that has leapt ahead does not
+   * lock the gateways out
+   */
+  tls(hosts: readonly string[], sure: ServerSeconds, wall: ServerSeconds = sure): ServerTls {
     const { publicKey, privateKey } = this.#tls;
-    const leaf = issueServerCertificate({ ca: this.#ca, publicKey, names: hosts, days: TLS_DAYS, now });
+    const days = TLS_DAYS + Math.max(0, Math.ceil((wall - sure) / DAY_SECONDS));
+    const now = Math.min(sure, wall);
+    const leaf = issueServerCertificate({ ca: this.#ca, publicKey, names: hosts, days, now });
     return {
       keyPem: privateKey.export({ format: 'pem', type: 'pkcs8' }).toString(),
       certPem: derToPem(leaf) + this.caPem,

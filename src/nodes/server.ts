@@ -231,8 +231,7 @@ class Running implements CpnsServer {
   }
 
   #tls() {
-    // Its dates need not be right to be useful: gateways check them by their own clocks.
-    return this.#operator.tls(this.#store.hosts, this.#wall.wallSeconds());
+    return this.#operator.tls(this.#store.hosts, this.#store.highWater, this.#wall.wallSeconds());
   }
 
   #callerOf(reader: CallerReader, socket: Parameters<CallerReader['keyOf']>[0]): Caller {

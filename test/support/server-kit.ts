@@ -36,6 +36,7 @@ import {
   derToPem,
   pemToDer,
 } from '../../src/security/x509.ts';
+import { openServerStore } from '../../src/store/server-store.ts';
 import { buildJoin, buildOpens, type Join, type JoinOptions, primitives, signMessage } from './join.ts';
 
 export const REALM = 'op.example';
@@ -175,6 +176,17 @@ export class ServerKit {
     for (const gateway of this.#gateways) await gateway.offline();
     await this.#server?.close();
     this.#server = undefined;
+  }
+
+  /** Resolves when the gateway has acknowledged all there is for it. */
+  async drained(gateway: TestGateway): Promise<void> {
+    const store = openServerStore(joinPath(this.stateDir, 'server.db'));
+    try {
+      while (store.registrations.deliveries(gateway.gatewayId, 0, 1).length > 0)
+        await new Promise((resolve) => setTimeout(resolve, 2));
+    } finally {
+      store.close();
+    }
   }
 
   /** Channels stay down afterwards. */
