@@ -79,16 +79,22 @@ async function connect(): Promise<void> {
   gatt = await central.connect(address, { deadlineMs: 10_000 });
 }
 
-/** Raw segments with the bytes of each 16 KiB of them opened once, as any protected link must. */
+/**
+ * Raw segments with the bytes of each 16 KiB of them opened once, as any protected link must. A link that is driven
+ * sees none of them.
+ */
 function rawReceive(segments: number): Promise<Answer> {
   const { key, nonce, sealed } = AEAD;
   return new Promise((resolve) => {
     let left = segments;
     let startedAt = 0;
+    const before = gatt.onSegment;
     gatt.onSegment = () => {
       if (left === segments) startedAt = performance.now();
       if (--left % SEGMENTS_PER_MESSAGE === 0) primitives.aeadOpen(key, nonce, sealed);
-      if (left === 0) resolve({ ms: performance.now() - startedAt });
+      if (left > 0) return;
+      gatt.onSegment = before;
+      resolve({ ms: performance.now() - startedAt });
     };
   });
 }

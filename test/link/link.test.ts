@@ -435,14 +435,30 @@ describe('link grants', () => {
     assert.equal(parseSegment(pair.peripheral.sent.at(-1) ?? new Uint8Array()).grant, 1);
   });
 
-  it('come in a bare segment at the end of a burst, once they are a quarter of the window', () => {
+  it('come in a bare segment at the end of a burst that the window would not outlast three times', () => {
+    for (const [burst, expected] of [
+      [8, []],
+      [9, [fromHex('0809')]],
+      [12, [fromHex('080c')]],
+    ] as const) {
+      const pair = Pair.open();
+      pair.central.link.send(64, pattern(5000), 1);
+      pair.central.pump(pair.nowMs);
+      pair.deliver(pair.central, burst);
+      assert.deepEqual(pair.peripheral.wire, expected, `${burst}`);
+    }
+  });
+
+  it('are given for narrow bursts together', () => {
     const pair = Pair.open();
     pair.central.link.send(64, pattern(5000), 1);
     pair.central.pump(pair.nowMs);
-    pair.deliver(pair.central, 7);
-    assert.deepEqual(pair.peripheral.wire, []);
-    pair.deliver(pair.central, 1);
-    assert.deepEqual(pair.peripheral.wire, [fromHex('0808')]);
+    for (let i = 0; i < 5; i++) {
+      pair.deliver(pair.central, 3);
+      assert.deepEqual(pair.peripheral.wire, []);
+    }
+    pair.deliver(pair.central, 3);
+    assert.deepEqual(pair.peripheral.wire, [fromHex('0812')]);
   });
 
   it('come without the end of a burst when less than half of the window is left', () => {

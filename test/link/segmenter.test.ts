@@ -252,22 +252,25 @@ describe('link credits', () => {
     assert.throws(() => credits.add(1), fault('link-violation'));
   });
 
-  it('keep the grant for the last segment of a message, and speak up below half', () => {
-    const credits = new ReceiveCredits(4);
+  it('keep the grant for one segment that ended a message, and speak up below half', () => {
+    const credits = new ReceiveCredits(3);
     credits.begin();
     credits.consume();
     credits.endOfBurst(false);
     assert.equal(credits.due, false);
     credits.endOfBurst(true);
+    assert.equal(credits.due, false, 'the burst is over');
+    assert.equal(credits.grant(), 1);
+    credits.consume();
+    credits.endOfBurst(true);
     assert.equal(credits.due, true);
     assert.equal(credits.grant(), 1);
     assert.equal(credits.due, false);
     credits.consume();
-    credits.consume();
     assert.equal(credits.due, false);
     credits.consume();
     assert.equal(credits.due, true);
-    assert.equal(credits.grant(), 3);
+    assert.equal(credits.grant(), 2);
   });
 
   it('of one are granted at once', () => {

@@ -218,9 +218,9 @@ function scenarios(): Json[] {
       const response = stage.send('pne', 2, body(20, 100));
       return { messages: [request, response], segmentsBefore, segments: stage.move('pne') };
     }),
-    scenario('a bare grant after a burst of eight segments', establish(), (stage) => {
-      const message = stage.send('gateway', 64, body(3000), 1);
-      const segmentsBefore = stage.move('gateway', 8);
+    scenario('a bare grant after a burst of twelve segments', establish(), (stage) => {
+      const message = stage.send('gateway', 64, body(4000), 1);
+      const segmentsBefore = stage.move('gateway', 12);
       return { messages: [message], segmentsBefore, segments: stage.move('pne') };
     }),
     scenario('a control message overtakes a data message', establish(), (stage) => {
