@@ -52,7 +52,7 @@ describe('base32 (RFC 4648, no padding)', () => {
 describe('enrolment code', () => {
   const thumbprint = fromHex('00112233445566778899aabbccddeeff'.repeat(2));
   const secret = fromHex('0102030405060708090a0b0c');
-  const code = createEnrolmentCode('pne', thumbprint, secret);
+  const code = createEnrolmentCode(primitives, 'pne', thumbprint, secret);
   const parsed = { kind: 'pne', thumbprintPrefix: thumbprint.slice(0, 16), secret };
 
   it('is 50 characters of the bytes of docs/protocol.md §7.1', () => {
@@ -62,7 +62,7 @@ describe('enrolment code', () => {
     ] as const) {
       const bytes = concat(Uint8Array.of(first), thumbprint.slice(0, 16), secret);
       const whole = concat(bytes, primitives.sha256(bytes).slice(0, 2));
-      const text = createEnrolmentCode(kind, thumbprint, secret);
+      const text = createEnrolmentCode(primitives, kind, thumbprint, secret);
       assert.equal(text.length, 50);
       assert.deepEqual(decodeBase32(text), whole);
     }
@@ -77,7 +77,10 @@ describe('enrolment code', () => {
     const kinds = fc.constantFrom<EnrolmentCodeKind>('pne', 'gateway');
     check(
       fc.property(kinds, sized(32), sized(12), (kind, t, s) => {
-        const read = parseEnrolmentCode(formatEnrolmentCode(createEnrolmentCode(kind, t, s)));
+        const read = parseEnrolmentCode(
+          primitives,
+          formatEnrolmentCode(createEnrolmentCode(primitives, kind, t, s)),
+        );
         assert.deepEqual(read, { kind, thumbprintPrefix: t.slice(0, 16), secret: s });
       }),
       300,
@@ -96,16 +99,16 @@ describe('enrolment code', () => {
     ['with the digits it lacks', code.replaceAll('O', '0').replaceAll('I', '1').replaceAll('B', '8')],
   ];
   for (const [name, text] of typed)
-    it(`is read ${name}`, () => assert.deepEqual(parseEnrolmentCode(text), parsed));
+    it(`is read ${name}`, () => assert.deepEqual(parseEnrolmentCode(primitives, text), parsed));
 
   it('0, 1 and 8 are read as O, I and B', () => {
     // A code that has all three letters, so that the tolerance is put to use.
     for (let n = 0; ; n++) {
-      const text = createEnrolmentCode('pne', thumbprint, new Uint8Array(12).fill(n));
+      const text = createEnrolmentCode(primitives, 'pne', thumbprint, new Uint8Array(12).fill(n));
       if (!/O.*I|I.*O/.test(text) || !text.includes('B')) continue;
       const slipped = text.replaceAll('O', '0').replaceAll('I', '1').replaceAll('B', '8');
       assert.notEqual(slipped, text);
-      assert.deepEqual(parseEnrolmentCode(slipped).secret, new Uint8Array(12).fill(n));
+      assert.deepEqual(parseEnrolmentCode(primitives, slipped).secret, new Uint8Array(12).fill(n));
       return;
     }
   });
@@ -120,7 +123,7 @@ describe('enrolment code', () => {
         if (other === code[i]) continue;
         tried++;
         try {
-          parseEnrolmentCode(code.slice(0, i) + other + code.slice(i + 1));
+          parseEnrolmentCode(primitives, code.slice(0, i) + other + code.slice(i + 1));
           taken++;
         } catch (error) {
           wrong(error);
@@ -133,11 +136,14 @@ describe('enrolment code', () => {
 
   it('notices characters left out, doubled, swapped', () => {
     for (let i = 0; i < code.length; i++) {
-      assert.throws(() => parseEnrolmentCode(code.slice(0, i) + code.slice(i + 1)), wrong);
-      assert.throws(() => parseEnrolmentCode(code.slice(0, i) + code[i] + code.slice(i)), wrong);
+      assert.throws(() => parseEnrolmentCode(primitives, code.slice(0, i) + code.slice(i + 1)), wrong);
+      assert.throws(() => parseEnrolmentCode(primitives, code.slice(0, i) + code[i] + code.slice(i)), wrong);
       const [a = '', b = ''] = code.slice(i, i + 2);
       if (a === b || b === '') continue;
-      assert.throws(() => parseEnrolmentCode(code.slice(0, i) + b + a + code.slice(i + 2)), wrong);
+      assert.throws(
+        () => parseEnrolmentCode(primitives, code.slice(0, i) + b + a + code.slice(i + 2)),
+        wrong,
+      );
     }
   });
 
@@ -145,26 +151,28 @@ describe('enrolment code', () => {
     for (const first of [0x00, 0x10, 0x13, 0x21, 0x22, 0xff]) {
       const bytes = concat(Uint8Array.of(first), thumbprint.slice(0, 16), secret);
       const text = encodeBase32(concat(bytes, primitives.sha256(bytes).slice(0, 2)));
-      assert.throws(() => parseEnrolmentCode(text), wrong);
+      assert.throws(() => parseEnrolmentCode(primitives, text), wrong);
     }
   });
 
   it('never says what was typed', () => {
     const slip = code.slice(0, -1);
     assert.throws(
-      () => parseEnrolmentCode(slip),
+      () => parseEnrolmentCode(primitives, slip),
       (error: Error) => !`${error.stack}${String(error.cause)}`.includes(slip.slice(30, 40)),
     );
   });
 
   it('any text: a code or enrolment-code-wrong', () =>
     check(
-      fc.property(noise, (text) => onlyStatuses(['enrolment-code-wrong'], () => parseEnrolmentCode(text))),
+      fc.property(noise, (text) =>
+        onlyStatuses(['enrolment-code-wrong'], () => parseEnrolmentCode(primitives, text)),
+      ),
     ));
 
   it('is not made of other lengths', () => {
-    assert.throws(() => createEnrolmentCode('pne', thumbprint.slice(0, 15), secret), TypeError);
-    assert.throws(() => createEnrolmentCode('pne', thumbprint, secret.slice(1)), TypeError);
+    assert.throws(() => createEnrolmentCode(primitives, 'pne', thumbprint.slice(0, 15), secret), TypeError);
+    assert.throws(() => createEnrolmentCode(primitives, 'pne', thumbprint, secret.slice(1)), TypeError);
   });
 });
 
@@ -172,7 +180,7 @@ describe('gateway token', () => {
   const pin = fromHex('a0a1a2a3a4a5a6a7a8a9aaabacadaeaf');
   const id = fromHex('0001020304050607');
   const secret = fromHex('f0f1f2f3f4f5f6f7f8f9fafbfcfdfeff');
-  const token = createGatewayToken(pin, id, secret);
+  const token = createGatewayToken(primitives, pin, id, secret);
   const invalid = fault('token-invalid');
 
   it('is the bytes of docs/protocol.md §7.3', () => {
@@ -185,35 +193,43 @@ describe('gateway token', () => {
   it('round trips, with and without prefix', () => {
     check(
       fc.property(sized(32), sized(8), sized(16), (thumbprint, i, s) => {
-        const text = createGatewayToken(thumbprint, i, s);
+        const text = createGatewayToken(primitives, thumbprint, i, s);
         const read = { caThumbprintPrefix: thumbprint.slice(0, 16), id: i, secret: s };
         for (const typed of [text, text.slice(7), `${text.toLowerCase()}\n`])
-          assert.deepEqual(parseGatewayToken(typed), read);
+          assert.deepEqual(parseGatewayToken(primitives, typed), read);
       }),
       300,
     );
   });
 
   it('is not an enrolment code, nor the other way about', () => {
-    assert.throws(() => parseEnrolmentCode(token), fault('enrolment-code-wrong'));
-    const code = createEnrolmentCode('gateway', pin, secret.slice(0, 12));
-    for (const text of [code, qrTextOf(code)]) assert.throws(() => parseGatewayToken(text), invalid);
+    assert.throws(() => parseEnrolmentCode(primitives, token), fault('enrolment-code-wrong'));
+    const code = createEnrolmentCode(primitives, 'gateway', pin, secret.slice(0, 12));
+    for (const text of [code, qrTextOf(code)])
+      assert.throws(() => parseGatewayToken(primitives, text), invalid);
   });
 
   it('notices slips', () => {
     for (let i = 7; i < token.length; i++) {
       const other = token[i] === 'A' ? 'C' : 'A';
-      assert.throws(() => parseGatewayToken(token.slice(0, i) + other + token.slice(i + 1)), invalid);
-      assert.throws(() => parseGatewayToken(token.slice(0, i)), invalid);
+      assert.throws(
+        () => parseGatewayToken(primitives, token.slice(0, i) + other + token.slice(i + 1)),
+        invalid,
+      );
+      assert.throws(() => parseGatewayToken(primitives, token.slice(0, i)), invalid);
     }
   });
 
   it('any text: a token or token-invalid', () =>
-    check(fc.property(noise, (text) => onlyStatuses(['token-invalid'], () => parseGatewayToken(text)))));
+    check(
+      fc.property(noise, (text) =>
+        onlyStatuses(['token-invalid'], () => parseGatewayToken(primitives, text)),
+      ),
+    ));
 
   it('is not made of other lengths', () => {
-    assert.throws(() => createGatewayToken(pin.slice(1), id, secret), TypeError);
-    assert.throws(() => createGatewayToken(pin, id.slice(1), secret), TypeError);
-    assert.throws(() => createGatewayToken(pin, id, secret.slice(1)), TypeError);
+    assert.throws(() => createGatewayToken(primitives, pin.slice(1), id, secret), TypeError);
+    assert.throws(() => createGatewayToken(primitives, pin, id.slice(1), secret), TypeError);
+    assert.throws(() => createGatewayToken(primitives, pin, id, secret.slice(1)), TypeError);
   });
 });

@@ -3,8 +3,9 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { createPrivateKey, generateKeyPairSync } from 'node:crypto';
 import { once } from 'node:events';
-import {
+import fs, {
   chmodSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -13,6 +14,7 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { toHex, utf8 } from '../../src/base/bytes.ts';
@@ -146,6 +148,100 @@ describe('key files', () => {
       assert.equal(loadOrCreateKey(key).sign(utf8('x')).length, 64);
     }
   }).timeout(20_000);
+});
+
+/** The calls by which a key file comes to be, in any order. */
+const CALLS = [
+  'openSync',
+  'fchmodSync',
+  'writeSync',
+  'fsyncSync',
+  'linkSync',
+  'closeSync',
+  'unlinkSync',
+] as const;
+type Call = (typeof CALLS)[number];
+
+/** Runs the work with each of these calls told of beforehand; a hook that throws stands for a disk or a power that fails. */
+function watchingCalls(hook: (call: Call, first: unknown, second: unknown) => void, work: () => void): void {
+  const before = Object.fromEntries(CALLS.map((call) => [call, fs[call]]));
+  for (const call of CALLS) {
+    const real = fs[call] as (...args: unknown[]) => unknown;
+    Object.assign(fs, {
+      [call]: (...args: unknown[]) => {
+        hook(call, args[0], args[1]);
+        return real(...args);
+      },
+    });
+  }
+  syncBuiltinESMExports();
+  try {
+    work();
+  } finally {
+    Object.assign(fs, before);
+    syncBuiltinESMExports();
+  }
+}
+
+describe('key files, call by call', () => {
+  let folder = '';
+  let path = '';
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'cpns-keys-'));
+    path = join(folder, 'identity.pem');
+  });
+  afterEach(() => rmSync(folder, { recursive: true }));
+
+  it('the bytes are on the disk before they have their name, and then the name is', () => {
+    const calls: Call[] = [];
+    watchingCalls(
+      (call) => calls.push(call),
+      () => loadOrCreateKey(path),
+    );
+    const named = calls.indexOf('linkSync');
+    assert.ok(calls.indexOf('writeSync') < calls.indexOf('fsyncSync'));
+    assert.ok(calls.indexOf('fsyncSync') < named);
+    assert.ok(calls.lastIndexOf('fsyncSync') > named);
+  });
+
+  for (const forGood of [false, true])
+    it(`whatever call fails${forGood ? ', and all after it' : ''}: the key is whole or not there`, () => {
+      let failures = 0;
+      for (let nth = 0; ; nth++) {
+        const file = join(folder, String(nth), 'identity.pem');
+        let count = 0;
+        let failed = false;
+        watchingCalls(
+          () => {
+            failed = forGood ? count++ >= nth : count++ === nth;
+            if (failed) throw Object.assign(new Error('failing'), { code: 'EIO' });
+          },
+          () => {
+            try {
+              loadOrCreateKey(file);
+            } catch (error) {
+              failures++;
+              fault('cannot-persist', /identity\.pem: EIO/)(error);
+            }
+          },
+        );
+        if (existsSync(file)) loadKey(file);
+        if (count <= nth) break;
+      }
+      assert.ok(failures > 8, `${failures} calls failed`);
+    });
+
+  it('a key that another process put there at the last moment stays', () => {
+    const other = generateKey();
+    watchingCalls(
+      (call, _from, to) => {
+        if (call !== 'linkSync' || to !== path) return;
+        writeFileSync(path, other.export({ format: 'pem', type: 'pkcs8' }), { mode: 0o600 });
+      },
+      () => assert.deepEqual(loadOrCreateKey(path).publicKey, softwareSigner(other).publicKey),
+    );
+    assert.deepEqual(readdirSync(folder), ['identity.pem']);
+  });
 });
 
 describe('software signer', () => {
