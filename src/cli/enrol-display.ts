@@ -5,6 +5,7 @@
 import { createRequire } from 'node:module';
 import type QrCode from 'qrcode-generator';
 import { parseEnrolmentCode, qrTextOf } from '../security/enrolment-code.ts';
+import { nodePrimitives } from '../security/primitives-node.ts';
 
 /** Modules of light around the code, as readers want it. */
 const QUIET = 2;
@@ -32,7 +33,7 @@ export function drawQr(text: string): string {
 
 /** The whole display: code in groups, QR, and how long it lives. */
 export function enrolmentDisplay(code: string, expiresInMs: number): string {
-  parseEnrolmentCode(code);
+  parseEnrolmentCode(nodePrimitives(), code);
   const minutes = Math.round(expiresInMs / 60_000);
   return [
     drawQr(qrTextOf(code)),

@@ -7,6 +7,11 @@ import { CommanderError } from 'commander';
 import { EXIT } from './exit-codes.ts';
 import { buildProgram } from './program.ts';
 
+// `cpns trace … | head`: whoever reads has enough. The demo's children go with its exit.
+process.stdout.on('error', (error: NodeJS.ErrnoException) =>
+  process.exit(error.code === 'EPIPE' ? EXIT.ok : EXIT.failure),
+);
+
 try {
   await buildProgram().parseAsync(process.argv);
 } catch (error) {
