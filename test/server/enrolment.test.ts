@@ -32,7 +32,7 @@ describe('server: enrolment of gateways', () => {
     enrolGateway(
       primitives,
       kit.server.url,
-      parseGatewayToken(text),
+      parseGatewayToken(primitives, text),
       createCertificateRequest(csrSigner, 'gateway'),
     );
   const token = (ttlSeconds?: number) =>
@@ -64,7 +64,7 @@ describe('server: enrolment of gateways', () => {
     const expiring = token(10);
     kit.clock.offsetSeconds += 11;
     await refused(enrol(expiring), 'token-invalid');
-    const good = parseGatewayToken(token());
+    const good = parseGatewayToken(primitives, token());
     const csr = createCertificateRequest(newSigner(), 'gateway');
     const altered = { ...good, secret: primitives.randomBytes(16) };
     await refused(enrolGateway(primitives, kit.server.url, altered, csr), 'token-invalid');
