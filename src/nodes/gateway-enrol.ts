@@ -53,7 +53,7 @@ export interface EnrolOptions extends Shared, CallOptions {
  */
 export async function enrolAtServer(options: EnrolOptions): Promise<StoredEnrolment> {
   const { store, signer, primitives, clock, serverUrl } = options;
-  const token = parseGatewayToken(options.token);
+  const token = parseGatewayToken(options.primitives, options.token);
   const request = createCertificateRequest(signer, REQUEST_NAME);
   const { answer } = await enrolGateway(primitives, serverUrl, token, request, options);
   checkAnswer(primitives, answer, signer.publicKey);

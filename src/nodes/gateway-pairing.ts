@@ -74,7 +74,7 @@ export class Pairings {
    * the last attempt), busy
    */
   add(codeText: string): Promise<PairedPne> {
-    const { kind, secret, thumbprintPrefix } = parseEnrolmentCode(codeText);
+    const { kind, secret, thumbprintPrefix } = parseEnrolmentCode(this.#options.primitives, codeText);
     if (kind !== 'pne') throw new CpnsError('enrolment-code-wrong', 'this code is shown by a gateway');
     if (this.#codes.size >= MAX_CODES) throw new CpnsError('busy', 'too many codes at once');
     const key = toHex(secret);

@@ -197,7 +197,7 @@ export class PneNode {
     clearTimeout(this.#codeTimer);
     this.#codeTimer = setTimeout(() => this.#endCode(secret), CODE_LIFE_MS);
     this.#reannounce();
-    const code = createEnrolmentCode('pne', this.#thumbprint, secret);
+    const code = createEnrolmentCode(this.#primitives, 'pne', this.#thumbprint, secret);
     return { code: formatEnrolmentCode(code), expiresInMs: CODE_LIFE_MS };
   }
 

@@ -10,9 +10,9 @@ import { fromHex } from '../base/bytes.ts';
 import { CpnsError } from '../base/errors.ts';
 import { GatewayId, PnId, Thumbprint } from '../base/ids.ts';
 import type { Clock, ServerSeconds } from '../base/time.ts';
+import { type AuditReport, auditPn } from '../establishment/audit.ts';
 import { LIMITS, realm as realmSchema } from '../messages/common.ts';
 import { isLabel } from '../messages/label.ts';
-import { type AuditReport, auditPn } from '../network/audit.ts';
 import { createGatewayToken, TOKEN_ID_BYTES, TOKEN_SECRET_BYTES } from '../security/gateway-token.ts';
 import { nodePrimitives } from '../security/primitives-node.ts';
 import {
@@ -131,14 +131,15 @@ export class ServerAdmin {
     const user = this.#store.directory.user(label);
     if (!user) throw new CpnsError('not-found', 'no such user');
     if (user.revoked) throw new CpnsError('revoked-user');
-    const { caThumbprint } = new Operator(this.#stateDir, nodePrimitives());
+    const primitives = nodePrimitives();
+    const { caThumbprint } = new Operator(this.#stateDir, primitives);
     const [tokenId, secret] = [systemRandom(TOKEN_ID_BYTES), systemRandom(TOKEN_SECRET_BYTES)];
     const expiresAt = this.#now() + ttlSeconds;
     this.#store.directory.addToken({
       ...{ tokenId, userId: user.userId, gatewayLabel, expiresAt },
       secretSha256: new Uint8Array(createHash('sha256').update(secret).digest()),
     });
-    return { token: createGatewayToken(caThumbprint, tokenId, secret), expiresAt };
+    return { token: createGatewayToken(primitives, caThumbprint, tokenId, secret), expiresAt };
   }
 
   gateways(): readonly GatewayRecord[] {

@@ -1,10 +1,10 @@
 /**
  * What the enrolment code and the gateway token share: base32 of bytes that end in 2 bytes of checksum, read as people
- * type (docs/protocol.md §7.1, §7.3). Must not know their fields. Nothing typed ever enters an error: it holds a secret.
+ * type (docs/protocol.md §7.1, §7.3). Pure. Must not know their fields. Nothing typed ever enters an error: it holds a secret.
  */
-import { createHash } from 'node:crypto';
 import { type Bytes, concat, equal } from '../base/bytes.ts';
 import { decodeBase32, encodeBase32 } from './base32.ts';
+import type { Primitives } from './primitives.ts';
 
 const CHECKSUM_BYTES = 2;
 const GROUP = /.{1,5}/g;
@@ -13,13 +13,13 @@ const MISREAD: Readonly<Record<string, string>> = { '0': 'O', '1': 'I', '8': 'B'
 /** Many times the longest code: a pasted file is turned away before any work on it. */
 const MAX_TYPED_LENGTH = 512;
 
-function checksum(bytes: Bytes): Bytes {
-  return new Uint8Array(createHash('sha256').update(bytes).digest().subarray(0, CHECKSUM_BYTES));
+function checksum(primitives: Primitives, bytes: Bytes): Bytes {
+  return primitives.sha256(bytes).slice(0, CHECKSUM_BYTES);
 }
 
 /** Base32 of the bytes and their checksum. */
-export function encodeCodeText(bytes: Bytes): string {
-  return encodeBase32(concat(bytes, checksum(bytes)));
+export function encodeCodeText(primitives: Primitives, bytes: Bytes): string {
+  return encodeBase32(concat(bytes, checksum(primitives, bytes)));
 }
 
 /** The same text in groups of five, for reading aloud. */
@@ -31,7 +31,12 @@ export function groupCodeText(text: string): string {
  * The bytes of a typed text without their checksum; undefined when the length, a character or the checksum is wrong.
  * @param length bytes without the checksum
  */
-export function decodeCodeText(typed: string, prefix: string, length: number): Bytes | undefined {
+export function decodeCodeText(
+  primitives: Primitives,
+  typed: string,
+  prefix: string,
+  length: number,
+): Bytes | undefined {
   if (typed.length > MAX_TYPED_LENGTH) return undefined;
   // Hyphens of every kind: word processors and telephones put their own.
   const text = typed.replace(/[\s\p{Pd}]+/gu, '').toUpperCase();
@@ -39,5 +44,5 @@ export function decodeCodeText(typed: string, prefix: string, length: number): B
   const whole = decodeBase32(digits.replace(/[018]/g, (digit) => MISREAD[digit] ?? digit));
   if (whole?.length !== length + CHECKSUM_BYTES) return undefined;
   const bytes = whole.slice(0, length);
-  return equal(whole.subarray(length), checksum(bytes)) ? bytes : undefined;
+  return equal(whole.subarray(length), checksum(primitives, bytes)) ? bytes : undefined;
 }

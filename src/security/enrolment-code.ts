@@ -8,6 +8,7 @@
 import { type Bytes, concat } from '../base/bytes.ts';
 import { CpnsError } from '../base/errors.ts';
 import { decodeCodeText, encodeCodeText, groupCodeText } from './code-text.ts';
+import type { Primitives } from './primitives.ts';
 
 export type EnrolmentCodeKind = 'pne' | 'gateway';
 
@@ -32,11 +33,16 @@ export interface EnrolmentCode {
  * @param thumbprint of the side that shows it; its first 16 bytes are taken
  * @param secret 12 random bytes
  */
-export function createEnrolmentCode(kind: EnrolmentCodeKind, thumbprint: Bytes, secret: Bytes): string {
+export function createEnrolmentCode(
+  primitives: Primitives,
+  kind: EnrolmentCodeKind,
+  thumbprint: Bytes,
+  secret: Bytes,
+): string {
   if (thumbprint.length < THUMBPRINT_PREFIX_BYTES) throw new TypeError('a thumbprint is 32 bytes');
   if (secret.length !== ENROLMENT_SECRET_BYTES) throw new TypeError('an enrolment secret is 12 bytes');
   const prefix = thumbprint.subarray(0, THUMBPRINT_PREFIX_BYTES);
-  return encodeCodeText(concat(Uint8Array.of(FIRST_BYTE[kind]), prefix, secret));
+  return encodeCodeText(primitives, concat(Uint8Array.of(FIRST_BYTE[kind]), prefix, secret));
 }
 
 /** The code for people to read: ten groups of five. */
@@ -53,8 +59,8 @@ export function qrTextOf(code: string): string {
  * Reads a code as scanned or typed: any case, spaces, hyphens, with or without prefix, 0 1 8 for O I B.
  * @throws CpnsError `enrolment-code-wrong`
  */
-export function parseEnrolmentCode(text: string): EnrolmentCode {
-  const bytes = decodeCodeText(text, PREFIX, CODE_BYTES);
+export function parseEnrolmentCode(primitives: Primitives, text: string): EnrolmentCode {
+  const bytes = decodeCodeText(primitives, text, PREFIX, CODE_BYTES);
   const kind = bytes && kindOf(bytes[0]);
   if (!kind) throw new CpnsError('enrolment-code-wrong', 'not a code: check it for a slip of the pen');
   return {

@@ -8,6 +8,7 @@
 import { type Bytes, concat } from '../base/bytes.ts';
 import { CpnsError } from '../base/errors.ts';
 import { decodeCodeText, encodeCodeText } from './code-text.ts';
+import type { Primitives } from './primitives.ts';
 
 export const TOKEN_CA_PIN_BYTES = 16;
 export const TOKEN_ID_BYTES = 8;
@@ -28,16 +29,23 @@ export interface GatewayToken {
  * The token as text, prefix included.
  * @param caThumbprint of the CA's key; its first 16 bytes are taken
  */
-export function createGatewayToken(caThumbprint: Bytes, id: Bytes, secret: Bytes): string {
+export function createGatewayToken(
+  primitives: Primitives,
+  caThumbprint: Bytes,
+  id: Bytes,
+  secret: Bytes,
+): string {
   if (caThumbprint.length < TOKEN_CA_PIN_BYTES) throw new TypeError('a CA pin is 16 bytes');
   if (id.length !== TOKEN_ID_BYTES) throw new TypeError('a token id is 8 bytes');
   if (secret.length !== TOKEN_SECRET_BYTES) throw new TypeError('a token secret is 16 bytes');
-  return PREFIX + encodeCodeText(concat(caThumbprint.subarray(0, TOKEN_CA_PIN_BYTES), id, secret));
+  return (
+    PREFIX + encodeCodeText(primitives, concat(caThumbprint.subarray(0, TOKEN_CA_PIN_BYTES), id, secret))
+  );
 }
 
 /** Reads a token as typed or pasted, as tolerantly as an enrolment code. @throws CpnsError `token-invalid` */
-export function parseGatewayToken(text: string): GatewayToken {
-  const bytes = decodeCodeText(text, PREFIX, TOKEN_BYTES);
+export function parseGatewayToken(primitives: Primitives, text: string): GatewayToken {
+  const bytes = decodeCodeText(primitives, text, PREFIX, TOKEN_BYTES);
   if (!bytes) throw new CpnsError('token-invalid', 'not a token: check that it is whole');
   const secretAt = TOKEN_CA_PIN_BYTES + TOKEN_ID_BYTES;
   return {

@@ -39,6 +39,10 @@ export function openSigned<T>(
   status: Status,
 ): Opened<T> {
   const parsed = parseSign1(sign1);
+  // A server's signature without its hint would cost one verification per pinned key.
+  if ((parsed.kid !== undefined) !== (message.info.signing?.kid === true)) {
+    throw new CpnsError('malformed', `${message.name}: kid`);
+  }
   const value = message.decode(parsed.payload);
   for (const key of keysFor(parsed.kid)) {
     if (verifySign1(primitives, key, contextOf(message), th, parsed))

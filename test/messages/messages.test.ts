@@ -31,7 +31,6 @@ import { b, SAMPLES } from './samples.ts';
 const pnId = PnId(b(8));
 const gatewayId = GatewayId(b(8));
 const thumbprint = Thumbprint(b(32));
-const _TIME = 1893456000;
 const key = { x: b(32), y: true };
 
 describe('every declaration', () => {

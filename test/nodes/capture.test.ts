@@ -10,7 +10,7 @@ const WINDOW = 6;
 
 function shows(capture: Buffer, secret: Uint8Array): boolean {
   for (let at = 0; at + WINDOW <= secret.length; at++) {
-    if (capture.includes(secret.subarray(at, at + WINDOW))) return true;
+    if (capture.includes(Buffer.from(secret.subarray(at, at + WINDOW)))) return true;
   }
   return false;
 }

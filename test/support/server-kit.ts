@@ -210,7 +210,7 @@ export class ServerKit {
     const { token } = this.admin.createToken({ user, gatewayLabel });
     const csr = createCertificateRequest(signer, gatewayLabel);
     const { url } = this.server;
-    const { caPem, answer } = await enrolGateway(primitives, url, parseGatewayToken(token), csr);
+    const { caPem, answer } = await enrolGateway(primitives, url, parseGatewayToken(primitives, token), csr);
     const gateway = new TestGateway(url, caPem, signer, answer);
     this.#gateways.push(gateway);
     return gateway;

@@ -77,7 +77,7 @@ function enrolment() {
   const e4 = EnrolAck.encode({ status: 'ok' });
   const salt = fixedBytes('enrolment salt', 3);
   return {
-    code: createEnrolmentCode('pne', pneThumbprint, secret),
+    code: createEnrolmentCode(primitives, 'pne', pneThumbprint, secret),
     secret,
     salt,
     findTag: findTag(primitives, secret, salt),
@@ -147,6 +147,7 @@ export function enrolmentVectors() {
   return {
     enrolment: enrolment(),
     gatewayToken: createGatewayToken(
+      primitives,
       fixedBytes('ca thumbprint', 16),
       fixedBytes('token id', 8),
       fixedBytes('token secret', 16),

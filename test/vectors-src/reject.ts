@@ -133,6 +133,11 @@ const challenges: readonly Refusal[] = [
     status: 'malformed',
   },
   {
+    why: 'no kid in what the server signs',
+    bytes: assembleSign1(payload, signature),
+    status: 'malformed',
+  },
+  {
     why: 'kid of 3 bytes',
     bytes: sign1With(PLAIN_HEADER, fromHex('a10443000000'), payload, signature),
     status: 'malformed',
@@ -203,11 +208,7 @@ export function rejectVectors() {
     bodies: { Ack: ack, Waiting: waiting, Resume: resume },
     challenge: {
       th2,
-      accept: [
-        challenge.sign1,
-        assembleSign1(payload, otherS(signature), kid),
-        assembleSign1(payload, signature),
-      ],
+      accept: [challenge.sign1, assembleSign1(payload, otherS(signature), kid)],
       refuse: challenges,
     },
     credential: { accept: [credential2.sign1], refuse: credentials },

@@ -43,6 +43,7 @@ function operator() {
   });
   const keyPem = tlsKey.privateKey.export({ format: 'pem', type: 'pkcs8' }).toString();
   const token = createGatewayToken(
+    primitives,
     thumbprintOf(primitives, caKey.publicKey),
     new Uint8Array(8).fill(0x1d),
     new Uint8Array(16).fill(0x5e),

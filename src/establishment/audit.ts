@@ -6,8 +6,6 @@
 import { type Bytes, EMPTY, equal, toHex } from '../base/bytes.ts';
 import { CpnsError } from '../base/errors.ts';
 import { GATEWAY_ID_BYTES, JOIN_ID_BYTES, type PnId } from '../base/ids.ts';
-import { readExchange } from '../establishment/server-checks.ts';
-import type { JoinEvidence } from '../establishment/server-types.ts';
 import { PneConfirmResponsePayload } from '../messages/confirmation.ts';
 import { parseHomeAddress } from '../messages/home-address.ts';
 import { InventoryPayload, type Member } from '../messages/inventory.ts';
@@ -22,6 +20,8 @@ import { transcript3 } from '../security/key-schedule.ts';
 import type { Primitives } from '../security/primitives.ts';
 import { keysFor, type ServerKeys } from '../security/server-keys.ts';
 import { openSigned } from '../security/signed-message.ts';
+import { readExchange } from './server-checks.ts';
+import type { JoinEvidence } from './server-types.ts';
 
 /** What an audit is made of. */
 export interface AuditRecords {
