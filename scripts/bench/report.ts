@@ -24,6 +24,8 @@ export interface BenchSection {
   /** A table of its own kind, where rows would not do. */
   readonly table?: { readonly heads: readonly string[]; readonly lines: readonly (readonly string[])[] };
   readonly rows: readonly BenchRow[];
+  /** The table shows the rows already. */
+  readonly rowsInTable?: boolean;
 }
 
 export interface BenchReport {
@@ -62,7 +64,7 @@ export function toMarkdown(report: BenchReport): string {
     'Real noble and real bleno over a **virtual radio**: no figure here is of a radio in the air. Figures are medians;',
     'ratios compare what ran in the same run. Repeat with `npm run bench`.',
     '',
-    `${targets.length - missed.length} of ${targets.length} targets met.`,
+    ...(targets.length > 0 ? [`${targets.length - missed.length} of ${targets.length} targets met.`] : []),
     ...missed.map(
       ({ what, value, unit, target }) => `- missed: ${what}: ${figure(value, unit)}, target ${target}`,
     ),
@@ -71,10 +73,10 @@ export function toMarkdown(report: BenchReport): string {
   return `${lines.join('\n')}\n`;
 }
 
-function sectionLines({ title, notes, table: own, rows }: BenchSection): string[] {
+function sectionLines({ title, notes, table: own, rows, rowsInTable }: BenchSection): string[] {
   const lines = [`## ${title}`, '', ...notes.flatMap((note) => [`- ${note}`])];
   if (own) lines.push('', ...table(own.heads, own.lines));
-  if (rows.length > 0)
+  if (rows.length > 0 && !rowsInTable)
     lines.push('', ...table(['what', 'figure', 'range', 'runs', 'target', 'met'], rows.map(cells)));
   return lines;
 }
@@ -91,7 +93,7 @@ function table(heads: readonly string[], lines: readonly (readonly string[])[]):
 }
 
 /** Four significant digits, and no more than three places. */
-function figure(value: number, unit = ''): string {
+export function figure(value: number, unit = ''): string {
   const places = Math.abs(value) >= 1000 ? 0 : Math.abs(value) >= 100 ? 1 : Math.abs(value) >= 10 ? 2 : 3;
   const text = Number.isInteger(value) ? String(value) : value.toFixed(places);
   return unit === '' ? text : `${text} ${unit}`;
