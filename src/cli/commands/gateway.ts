@@ -99,6 +99,6 @@ function approvals(): Command {
     .option('--watch', 'stay, and ask at each request (y, n, always, never)')
     .action(async (options) => (await ask()).approvalsShow(options))
     .addCommand(answer('allow', 'yes: it is yours and may be charged to you'))
-    .addCommand(answer('deny', 'no'));
+    .addCommand(answer('deny', 'no: it may not join, nor be charged to you'));
   return examples(command, 'cpns gateway approvals', 'cpns gateway approvals --watch');
 }
