@@ -46,7 +46,7 @@ export type GatewayAction =
   | 'relayChallenge'
   | 'abandon'
   | 'relayResponse'
-  | 'passOnWaiting'
+  | 'noteWaiting'
   | 'notify'
   | 'becomeMember'
   | 'endRefused'
@@ -96,7 +96,7 @@ export const GATEWAY_TABLE: TransitionTable<GatewayState, GatewayInputKind, Gate
   },
   'awaiting-outcome': {
     ...ENDS,
-    waiting: { do: 'passOnWaiting', to: ['awaiting-outcome'] },
+    waiting: { do: 'noteWaiting', to: ['awaiting-outcome'] },
     timeout: { do: 'repeatWaiting', to: ['awaiting-outcome'] },
     updated: { do: 'remember', to: ['awaiting-outcome'] },
     freshness: { do: 'passOnFreshness', to: ['awaiting-outcome'] },
@@ -154,7 +154,7 @@ export const GATEWAY_DEADLINES: { readonly [S in GatewayState]?: number } = {
   'awaiting-setup-response': 60_000,
   'awaiting-challenge': 10_000,
   'awaiting-response': 10_000,
-  'awaiting-outcome': 20_000,
+  'awaiting-outcome': 10_000,
   notifying: 10_000,
   refusing: 10_000,
   'sending-keys': 2_000,

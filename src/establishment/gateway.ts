@@ -265,9 +265,10 @@ function sayWaiting(session: GatewaySession): GatewayStep {
   return goTo('awaiting-outcome', send('Waiting', Waiting.encode({ status })));
 }
 
-function passOnWaiting(session: GatewaySession, input: On<'waiting'>): GatewayStep {
+/** Kept for the next Waiting: telling the PNE at once would cost air time just when the outcome may be on its way. */
+function noteWaiting(session: GatewaySession, input: On<'waiting'>): GatewayStep {
   session.waitingFor = input.status;
-  return sayWaiting(session);
+  return goTo('awaiting-outcome');
 }
 
 /** Step 13. */
@@ -397,7 +398,7 @@ export const GATEWAY_MACHINE: MachineDefinition<
     relayChallenge: (session, input) => relayChallenge(session, input as On<'challenged'>),
     abandon: (_session, input) => closeWith(endStatus(input)),
     relayResponse: (session, input) => relayResponse(session, input as GatewayMessageInput),
-    passOnWaiting: (session, input) => passOnWaiting(session, input as On<'waiting'>),
+    noteWaiting: (session, input) => noteWaiting(session, input as On<'waiting'>),
     repeatWaiting: sayWaiting,
     notify: (session, input) => notify(session, input as On<'settled'>),
     becomeMember: (session, input) => becomeMember(session, input as GatewayMessageInput),

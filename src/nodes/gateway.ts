@@ -412,8 +412,7 @@ export class GatewayNode {
           request: plan.request,
         },
         start: (opened, session) => {
-          const step = purpose.kind === 'establish' ? { step: 0 } : {};
-          session.trace('EntityDiscovery', 'ble', ADVERTISEMENT_BYTES, { ...step, segments: 0 });
+          session.traceDiscovery(ADVERTISEMENT_BYTES, purpose.kind === 'establish');
           if (purpose.kind === 'enrol' && nonce) {
             return this.#pairings.start(purpose.pairing, nonce, opened, session);
           }

@@ -110,6 +110,21 @@ export class LinkSession {
     this.#driver?.flush();
   }
 
+  /** Step 0: what the PNE had on the air, reported by the gateway that heard it. */
+  traceDiscovery(bytes: number, establishing: boolean): void {
+    const { onTrace, clock } = this.#options;
+    const step = establishing ? { step: 0 } : {};
+    const shown = {
+      name: 'EntityDiscovery',
+      from: 'pne',
+      to: 'gateway',
+      via: 'ble',
+      bytes,
+      segments: 0,
+    } as const;
+    onTrace?.({ ...step, ...shown, atMs: clock.wallMs(), link: this.#name });
+  }
+
   /** Ties this link to a transaction in the trace. */
   nameJoin(joinKey: string): void {
     this.#joinKey = joinKey;
