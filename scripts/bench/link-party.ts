@@ -25,6 +25,7 @@ export type Order =
   | { readonly do: 'link-receive'; readonly messages: number }
   | { readonly do: 'link-echo' }
   | { readonly do: 'link-ask'; readonly rounds: number; readonly bytes: number }
+  | { readonly do: 'warm-up'; readonly messages: number }
   | { readonly do: 'cpu' }
   | { readonly do: 'stop' };
 
@@ -178,21 +179,73 @@ function watched(inner: GattLink): GattLink {
   };
 }
 
-function linkOpen(credits: number): Promise<Answer> {
+function makeLink(side: 'central' | 'peripheral', transportSegmentBytes: number, credits: number): Link {
   const common = {
-    transportSegmentBytes: gatt.maxSegmentBytes,
+    transportSegmentBytes,
     credits,
     primitives,
     ephemeral: primitives.generateEphemeral(),
   };
   const now = systemClock.monotonicMs();
-  link =
-    gatt.side === 'central'
-      ? new Link({ ...common, side: 'central', role: 'gateway', request: { kind: 'establish' } }, now)
-      : new Link(
-          { ...common, side: 'peripheral', role: 'pne', accept: { establish: true, sessions: [] } },
-          now,
-        );
+  return side === 'central'
+    ? new Link({ ...common, side, role: 'gateway', request: { kind: 'establish' } }, now)
+    : new Link({ ...common, side, role: 'pne', accept: { establish: true, sessions: [] } }, now);
+}
+
+/** Links and drivers of both sides in memory, so that their code is compiled as in a process that has run for a while. */
+async function warmUp(messages: number): Promise<Answer> {
+  const pipe = (side: 'central' | 'peripheral') => {
+    let burst: Uint8Array[] = [];
+    const end = {
+      side,
+      peerAddress: '',
+      maxSegmentBytes: 244,
+      peer: undefined as GattLink | undefined,
+      onSegment: (_: Uint8Array): void => {},
+      onClose: (_: number): void => {},
+      close: () => Promise.resolve(),
+      send: (segment: Uint8Array): void => {
+        if (burst.push(segment) > 1) return;
+        setImmediate(() => {
+          const taken = burst;
+          burst = [];
+          for (const one of taken) end.peer?.onSegment(one);
+        });
+      },
+    };
+    return end;
+  };
+  const [up, down] = [pipe('central'), pipe('peripheral')];
+  [up.peer, down.peer] = [down, up];
+  for (const [from, to] of [
+    [up, down],
+    [down, up],
+  ] as const) {
+    const [sender, receiver] = [from, to].map(({ side }) => makeLink(side, 244, 32)) as [Link, Link];
+    const body = new Uint8Array(16_384);
+    let left = messages;
+    await new Promise<void>((resolve) => {
+      const receiving = driveLink(to, receiver, systemClock, (events) => {
+        for (const { kind } of events) {
+          if (kind === 'opened') receiver.setReceiveLimit(65_535);
+          if (kind === 'message' && --left === 0) resolve();
+        }
+      });
+      const sending = driveLink(from, sender, systemClock, (events) => {
+        for (const { kind } of events)
+          if (kind !== 'closed' && left > 0 && sender.queuedBytes(1) === 0) sender.send(DATA, body, 1);
+      });
+      receiving.flush();
+      sending.flush();
+    });
+    sender.close('ok');
+    receiver.close('ok');
+  }
+  return {};
+}
+
+function linkOpen(credits: number): Promise<Answer> {
+  link = makeLink(gatt.side, gatt.maxSegmentBytes, credits);
   return new Promise((resolve) => {
     const take = (event: LinkEvent): void => {
       if (event.kind === 'message') onMessage(event.body.length);
@@ -282,6 +335,8 @@ async function carryOut(order: Order): Promise<Answer> {
       return linkEcho();
     case 'link-ask':
       return linkAsk(order.rounds, order.bytes);
+    case 'warm-up':
+      return warmUp(order.messages);
     case 'cpu':
       return { cpuUs: cpuUs() };
     case 'stop':
