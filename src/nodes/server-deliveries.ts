@@ -8,7 +8,7 @@ import type { RegistrationKey } from '../establishment/server-types.ts';
 import type { DeliverySource, Frame } from '../https/server-channel.ts';
 import { ChannelFrame, JoinOutcome, PnRegistrationResponse } from '../messages/channel.ts';
 import { PneConfirmRequest } from '../messages/confirmation.ts';
-import type { Delivery, ServerStore } from '../store/server-store.ts';
+import type { Acknowledgement, Delivery, ServerStore } from '../store/server-store.ts';
 import type { TraceEvent } from './trace.ts';
 
 /** A frame with what the trace says of it. */
@@ -28,33 +28,65 @@ export interface DeliveryPorts {
   /** The home gateway has the question of this join on disk. */
   readonly onConfirmDelivered: (joinId: JoinId) => void;
   readonly onChange: (gatewayId: GatewayId, up: boolean) => void;
+  readonly onError: (error: unknown) => void;
   readonly trace: (event: Omit<TraceEvent, 'atMs'>) => void;
 }
 
-export function outboxSource(ports: DeliveryPorts): DeliverySource<OutboxFrame> {
-  const { registrations, directory } = ports.store;
-  return {
-    next: (gatewayId, after, atMost) =>
-      registrations.deliveries(gatewayId, after, atMost).map((delivery) => ({
-        deliveryId: delivery.deliveryId,
-        bytes: frameOf(delivery),
-        delivery,
-      })),
-    acknowledge(gatewayId, deliveryId) {
-      const acknowledged = registrations.acknowledge(gatewayId, deliveryId);
-      if (acknowledged?.kind === 'pne-confirm-request') ports.onConfirmDelivered(acknowledged.joinId);
-    },
-    inGoodStanding: (gatewayId) => directory.gateway(gatewayId)?.standing === 'ok',
-    onChange: ports.onChange,
-    onSent(_gatewayId, { delivery, bytes }) {
-      const joinKey = ports.txnOfJoin(delivery.joinId);
-      ports.trace({
-        ...TRACED[delivery.kind],
-        ...{ from: 'server', via: 'https', bytes: bytes.length },
-        ...(joinKey !== undefined && { joinKey }),
-      });
-    },
-  };
+/** Acknowledgements are written together, this long after the first of them. */
+const FLUSH_MS = 10;
+
+export class OutboxSource implements DeliverySource<OutboxFrame> {
+  readonly onChange: DeliveryPorts['onChange'];
+  readonly #ports: DeliveryPorts;
+  #acknowledged: Acknowledgement[] = [];
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(ports: DeliveryPorts) {
+    this.#ports = ports;
+    this.onChange = ports.onChange;
+  }
+
+  next(gatewayId: GatewayId, after: number, atMost: number): readonly OutboxFrame[] {
+    // A new channel begins at the beginning: what was acknowledged on the last one must be gone by then.
+    if (after === 0) this.flush();
+    return this.#ports.store.outbox.deliveries(gatewayId, after, atMost).map((delivery) => ({
+      deliveryId: delivery.deliveryId,
+      bytes: frameOf(delivery),
+      delivery,
+    }));
+  }
+
+  acknowledge(gatewayId: GatewayId, deliveryId: number): void {
+    this.#acknowledged.push({ gatewayId, deliveryId });
+    this.#timer ??= setTimeout(() => this.flush(), FLUSH_MS);
+  }
+
+  /** Writes what was acknowledged. When that fails it is delivered again some time, which is harmless. */
+  flush(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    const acknowledged = this.#acknowledged.splice(0);
+    if (acknowledged.length === 0) return;
+    try {
+      for (const { kind, joinId } of this.#ports.store.outbox.acknowledge(acknowledged))
+        if (kind === 'pne-confirm-request') this.#ports.onConfirmDelivered(joinId);
+    } catch (error) {
+      this.#ports.onError(error);
+    }
+  }
+
+  inGoodStanding(gatewayId: GatewayId): boolean {
+    return this.#ports.store.directory.gateway(gatewayId)?.standing === 'ok';
+  }
+
+  onSent(_gatewayId: GatewayId, { delivery, bytes }: OutboxFrame): void {
+    const joinKey = this.#ports.txnOfJoin(delivery.joinId);
+    this.#ports.trace({
+      ...TRACED[delivery.kind],
+      ...{ from: 'server', via: 'https', bytes: bytes.length },
+      ...(joinKey !== undefined && { joinKey }),
+    });
+  }
 }
 
 function frameOf({ deliveryId, kind, body }: Delivery): Frame['bytes'] {

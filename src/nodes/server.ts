@@ -25,7 +25,7 @@ import { nodePrimitives } from '../security/primitives-node.ts';
 import { openServerStore, type ServerStore } from '../store/server-store.ts';
 import { type Caller, serverRoutes } from './server-api.ts';
 import { TrustedClock } from './server-clock.ts';
-import { type OutboxFrame, outboxSource, waitingFrame, waitingTrace } from './server-deliveries.ts';
+import { type OutboxFrame, OutboxSource, waitingFrame, waitingTrace } from './server-deliveries.ts';
 import { Enrolment } from './server-enrolment.ts';
 import { Operator } from './server-identity.ts';
 import { Registrar } from './server-registrar.ts';
@@ -110,6 +110,7 @@ class Running implements CpnsServer {
   readonly #operator: Operator;
   readonly #registrar: Registrar;
   readonly #enrolment: Enrolment;
+  readonly #outbox: OutboxSource;
   readonly #hub: ChannelHub<OutboxFrame>;
   readonly #metrics: ServerMetrics;
   readonly #primitives = nodePrimitives(CACHED_KEYS);
@@ -151,16 +152,15 @@ class Running implements CpnsServer {
       onSignature: (durationMs) => this.#metrics.signed(durationMs),
     });
     this.#enrolment = new Enrolment(common);
-    this.#hub = new ChannelHub<OutboxFrame>(
-      outboxSource({
-        store,
-        txnOfJoin: (joinId) => this.#registrar.txnOfJoin(joinId),
-        onConfirmDelivered: (joinId) => this.#background('delivery', this.#registrar.delivered(joinId)),
-        onChange: (gatewayId, up) => this.#log.info({ gateway: toHex(gatewayId), up }, 'channel'),
-        trace: (event) => this.#trace(event),
-      }),
-      options.channel,
-    );
+    this.#outbox = new OutboxSource({
+      store,
+      txnOfJoin: (joinId) => this.#registrar.txnOfJoin(joinId),
+      onConfirmDelivered: (joinId) => this.#background('delivery', this.#registrar.delivered(joinId)),
+      onChange: (gatewayId, up) => this.#log.info({ gateway: toHex(gatewayId), up }, 'channel'),
+      onError: (error) => this.#background('acknowledgements', Promise.reject(error)),
+      trace: (event) => this.#trace(event),
+    });
+    this.#hub = new ChannelHub<OutboxFrame>(this.#outbox, options.channel);
     this.#metrics = new ServerMetrics({
       registrations: () => store.registrations.counts(),
       channels: () => this.#hub.count,
@@ -226,6 +226,7 @@ class Running implements CpnsServer {
     for (const timer of this.#timers) clearInterval(timer);
     this.#hub.close();
     await Promise.all([this.#https?.close(), this.#metricsServer?.close(), this.#sweeping]);
+    this.#outbox.flush();
     this.#store.close();
     this.#log.info('closed');
   }

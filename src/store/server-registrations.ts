@@ -3,19 +3,17 @@
  * server: each change is a compare-and-set on the row's state, in one durable transaction with its outbox entries and
  * with the deadline tested inside it. Owns no decision: what a change is, the machine says (src/establishment/server.ts).
  */
-import { type Bytes, concat } from '../base/bytes.ts';
+import type { Bytes } from '../base/bytes.ts';
 import { CpnsError } from '../base/errors.ts';
-import { GatewayId, JoinId, PnId, Thumbprint, TransactionId } from '../base/ids.ts';
-import { statusCode, statusOf } from '../base/statuses.ts';
+import { GatewayId, JoinId, PnId, type Thumbprint } from '../base/ids.ts';
+import { statusCode } from '../base/statuses.ts';
 import type { ServerSeconds } from '../base/time.ts';
 import type { DurableServerState } from '../establishment/server-table.ts';
 import type {
   ChallengedChange,
   EarlierYes,
   JoinEvidence,
-  MemberFacts,
   OutboxEntry,
-  OutboxKind,
   PnFacts,
   RefusedChange,
   RegisteredChange,
@@ -24,30 +22,24 @@ import type {
   ServerChange,
   VerifiedChange,
 } from '../establishment/server-types.ts';
-import type { Content } from '../messages/common.ts';
-import type { PublicKey } from '../security/primitives.ts';
+import {
+  type EvidenceColumns,
+  type EvidenceRecord,
+  evidenceRecord,
+  type MemberColumns,
+  memberFacts,
+  type PnColumns,
+  point,
+  type RegistrationColumns,
+  registrationRow,
+} from './server-rows.ts';
 import { isUniqueViolation } from './sqlite.ts';
-import { bytesOf, maybeBytes, StaleError, type Statements } from './statements.ts';
+import { bytesOf, StaleError, type Statements } from './statements.ts';
 
 /** Refusals are forgotten after 30 days; evidence never. */
 export const REFUSAL_KEPT_SECONDS = 30 * 86_400;
 const FIRST_BACKOFF_SECONDS = 60;
 const MAX_BACKOFF_SECONDS = 86_400;
-
-export interface Delivery {
-  readonly deliveryId: number;
-  readonly kind: OutboxKind;
-  readonly joinId: JoinId;
-  readonly body: Bytes;
-}
-
-/** One registered join as an auditor gets it. */
-export interface EvidenceRecord extends JoinEvidence {
-  readonly gatewayId: GatewayId;
-  readonly homeGatewayId: GatewayId;
-  readonly pne: Thumbprint;
-  readonly registeredAt: ServerSeconds;
-}
 
 export interface PnRecord {
   readonly pnId: PnId;
@@ -55,74 +47,6 @@ export interface PnRecord {
   readonly name: string;
   readonly version: number;
   readonly members: number;
-}
-
-interface RegistrationColumns {
-  gateway_id: Bytes;
-  txn: Bytes;
-  state: DurableServerState;
-  request: Bytes;
-  challenge: Bytes;
-  challenged_at: number;
-  pn_id: Bytes;
-  th3: Bytes;
-  join_id: Bytes;
-  pne: Bytes;
-  response: Bytes | null;
-  home_gateway_id: Bytes | null;
-  deadline: number | null;
-  delivered: number;
-  answer: Bytes | null;
-  status: number | null;
-  inventory: Bytes | null;
-  outcome: Bytes | null;
-  settled_at: number | null;
-}
-
-interface PnColumns {
-  pn_id: Bytes;
-  gateway_id: Bytes;
-  name: string;
-  version: number;
-  next_handle: number;
-}
-
-interface MemberColumns {
-  pne: Bytes;
-  handle: number;
-  join_id: Bytes;
-  capability: Bytes;
-  contents: string | null;
-  label: string | null;
-}
-
-interface EvidenceColumns {
-  join_id: Bytes;
-  pn_id: Bytes;
-  version: number;
-  pne: Bytes;
-  gateway_id: Bytes;
-  home_gateway_id: Bytes;
-  gateway_key: Bytes;
-  pne_key: Bytes;
-  home_key: Bytes;
-  open_g: Bytes;
-  open_p: Bytes;
-  m1: Bytes;
-  m2: Bytes;
-  challenge: Bytes;
-  response: Bytes;
-  answer: Bytes | null;
-  earlier_join: Bytes | null;
-  inventory: Bytes;
-  registered_at: number;
-}
-
-interface OutboxColumns {
-  delivery_id: number;
-  kind: OutboxKind;
-  join_id: Bytes;
-  body: Bytes;
 }
 
 export class RegistrationStore {
@@ -147,9 +71,10 @@ export class RegistrationStore {
 
   /** Challenged and verified transactions of a gateway; a challenge that has expired does not count. */
   openCount(gatewayId: GatewayId, challengedSince: ServerSeconds): number {
-    const sql = `SELECT count(*) AS n FROM registration WHERE gateway_id = ?
-      AND (state = 'verified' OR (state = 'challenged' AND challenged_at >= ?))`;
-    return this.#sql.one<{ n: number }>(sql, gatewayId, challengedSince)?.n ?? 0;
+    const sql = `SELECT
+      (SELECT count(*) FROM registration WHERE gateway_id = ? AND state = 'verified') +
+      (SELECT count(*) FROM registration WHERE gateway_id = ? AND state = 'challenged' AND challenged_at >= ?) AS n`;
+    return this.#sql.one<{ n: number }>(sql, gatewayId, gatewayId, challengedSince)?.n ?? 0;
   }
 
   verifiedOf(pne: Thumbprint): readonly RegistrationKey[] {
@@ -164,11 +89,14 @@ export class RegistrationStore {
     return this.#sql.one<{ n: number }>(sql, userId, except)?.n ?? 0;
   }
 
-  /** Transactions whose deadline has passed. */
+  /** Transactions whose deadline has passed, at most that many of each state. */
   due(challengedBefore: ServerSeconds, now: ServerSeconds, atMost: number): readonly RegistrationKey[] {
-    const sql = `SELECT * FROM registration WHERE (state = 'challenged' AND challenged_at < ?)
-      OR (state = 'verified' AND deadline < ?) LIMIT ?`;
-    return this.#sql.all<RegistrationColumns>(sql, challengedBefore, now, atMost).map(registrationRow);
+    const stale = `SELECT * FROM registration WHERE state = 'challenged' AND challenged_at < ? LIMIT ?`;
+    const late = `SELECT * FROM registration WHERE state = 'verified' AND deadline < ? LIMIT ?`;
+    return [
+      ...this.#sql.all<RegistrationColumns>(stale, challengedBefore, atMost),
+      ...this.#sql.all<RegistrationColumns>(late, now, atMost),
+    ].map(registrationRow);
   }
 
   counts(): Readonly<Record<DurableServerState, number>> {
@@ -396,29 +324,6 @@ export class RegistrationStore {
     this.#sql.run(`DELETE FROM outbox WHERE join_id = ? AND kind = 'pne-confirm-request'`, joinId);
   }
 
-  /** The next entries for a gateway behind `after`, oldest first. */
-  deliveries(gatewayId: GatewayId, after: number, atMost: number): readonly Delivery[] {
-    const sql = 'SELECT * FROM outbox WHERE gateway_id = ? AND delivery_id > ? ORDER BY delivery_id LIMIT ?';
-    return this.#sql.all<OutboxColumns>(sql, gatewayId, after, atMost).map((row) => ({
-      deliveryId: row.delivery_id,
-      kind: row.kind,
-      joinId: JoinId(bytesOf(row.join_id)),
-      body: bytesOf(row.body),
-    }));
-  }
-
-  /** @returns what was acknowledged, or undefined when it was already or is not this gateway's */
-  acknowledge(gatewayId: GatewayId, deliveryId: number): Pick<Delivery, 'kind' | 'joinId'> | undefined {
-    return this.#sql.transact(() => {
-      const sql = 'DELETE FROM outbox WHERE delivery_id = ? AND gateway_id = ? RETURNING *';
-      const row = this.#sql.one<OutboxColumns>(sql, deliveryId, gatewayId);
-      if (!row) return undefined;
-      if (row.kind === 'pne-confirm-request')
-        this.#sql.run('UPDATE registration SET delivered = 1 WHERE join_id = ?', row.join_id);
-      return { kind: row.kind, joinId: JoinId(bytesOf(row.join_id)) };
-    });
-  }
-
   // Purging
 
   /** Drops what nobody may need any more. @returns how many refusals went */
@@ -435,74 +340,4 @@ export class RegistrationStore {
       return this.#sql.run(`DELETE FROM registration WHERE state = 'refused' AND settled_at < ?`, before);
     });
   }
-}
-
-const point = ({ x, y }: PublicKey): Bytes => concat(x, y);
-const keyOf = (bytes: Bytes): PublicKey => ({
-  x: bytesOf(bytes.subarray(0, 32)),
-  y: bytesOf(bytes.subarray(32)),
-});
-
-function registrationRow(row: RegistrationColumns): RegistrationRow {
-  const status = row.status === null ? undefined : (statusOf(row.status) ?? 'internal');
-  const [response, answer] = [maybeBytes(row.response), maybeBytes(row.answer)];
-  const [inventory, outcome] = [maybeBytes(row.inventory), maybeBytes(row.outcome)];
-  return {
-    gatewayId: GatewayId(bytesOf(row.gateway_id)),
-    txn: TransactionId(bytesOf(row.txn)),
-    state: row.state,
-    request: bytesOf(row.request),
-    challenge: bytesOf(row.challenge),
-    challengedAt: row.challenged_at,
-    pnId: PnId(bytesOf(row.pn_id)),
-    th3: bytesOf(row.th3),
-    joinId: JoinId(bytesOf(row.join_id)),
-    pne: Thumbprint(bytesOf(row.pne)),
-    delivered: row.delivered === 1,
-    ...(response && { response }),
-    ...(row.home_gateway_id && { homeGatewayId: GatewayId(bytesOf(row.home_gateway_id)) }),
-    ...(row.deadline !== null && { deadline: row.deadline }),
-    ...(answer && { answer }),
-    ...(status !== undefined && status !== 'ok' && { status }),
-    ...(inventory && { inventory }),
-    ...(outcome && { outcome }),
-    ...(row.settled_at !== null && { settledAt: row.settled_at }),
-  };
-}
-
-function memberFacts(row: MemberColumns): MemberFacts {
-  return {
-    pne: Thumbprint(bytesOf(row.pne)),
-    handle: row.handle,
-    joinId: JoinId(bytesOf(row.join_id)),
-    capability: bytesOf(row.capability),
-    ...(row.contents !== null && { contents: JSON.parse(row.contents) as readonly Content[] }),
-    ...(row.label !== null && { label: row.label }),
-  };
-}
-
-function evidenceRecord(row: EvidenceColumns): EvidenceRecord {
-  return {
-    joinId: JoinId(bytesOf(row.join_id)),
-    pnId: PnId(bytesOf(row.pn_id)),
-    version: row.version,
-    pne: Thumbprint(bytesOf(row.pne)),
-    gatewayId: GatewayId(bytesOf(row.gateway_id)),
-    homeGatewayId: GatewayId(bytesOf(row.home_gateway_id)),
-    gatewayKey: keyOf(row.gateway_key),
-    pneKey: keyOf(row.pne_key),
-    homeGatewayKey: keyOf(row.home_key),
-    openG: bytesOf(row.open_g),
-    openP: bytesOf(row.open_p),
-    m1: bytesOf(row.m1),
-    m2: bytesOf(row.m2),
-    challenge: bytesOf(row.challenge),
-    response: bytesOf(row.response),
-    confirmation:
-      row.answer !== null
-        ? { answer: bytesOf(row.answer) }
-        : { earlierJoin: JoinId(bytesOf(row.earlier_join ?? row.join_id)) },
-    inventory: bytesOf(row.inventory),
-    registeredAt: row.registered_at,
-  };
 }

@@ -90,10 +90,15 @@ CREATE TABLE registration (
   outcome         BLOB,
   settled_at      INTEGER CHECK ((settled_at IS NOT NULL) = (state IN ('registered', 'refused'))),
   PRIMARY KEY (gateway_id, txn)
-) STRICT, WITHOUT ROWID;
+) STRICT;
 -- At most one question to a home gateway about one PNE.
 CREATE UNIQUE INDEX registration_verified ON registration (pne) WHERE state = 'verified';
+-- What is asked at each request and each second looks at open rows only, however many have ended.
+CREATE INDEX registration_state ON registration (state);
 CREATE INDEX registration_challenged ON registration (challenged_at) WHERE state = 'challenged';
+CREATE INDEX registration_challenged_of ON registration (gateway_id, challenged_at) WHERE state = 'challenged';
+CREATE INDEX registration_verified_of ON registration (gateway_id) WHERE state = 'verified';
+CREATE INDEX registration_asked ON registration (home_gateway_id, pne) WHERE state = 'verified';
 CREATE INDEX registration_deadline ON registration (deadline) WHERE state = 'verified';
 CREATE INDEX registration_refused ON registration (settled_at) WHERE state = 'refused';
 

@@ -6,14 +6,17 @@
 import { CpnsError } from '../base/errors.ts';
 import type { ServerSeconds } from '../base/time.ts';
 import { DirectoryStore } from './server-directory.ts';
+import { OutboxStore } from './server-outbox.ts';
 import { RegistrationStore } from './server-registrations.ts';
 import { SERVER_MIGRATIONS } from './server-schema.ts';
 import { type DatabaseOptions, openDatabase } from './sqlite.ts';
 import { Statements } from './statements.ts';
 
 export type * from './server-directory.ts';
-export type { Delivery, EvidenceRecord, PnRecord } from './server-registrations.ts';
+export type { Acknowledgement } from './server-outbox.ts';
+export type { PnRecord } from './server-registrations.ts';
 export { REFUSAL_KEPT_SECONDS } from './server-registrations.ts';
+export type { Delivery, EvidenceRecord } from './server-rows.ts';
 export { StaleError } from './statements.ts';
 
 interface ServerRow {
@@ -25,12 +28,14 @@ interface ServerRow {
 export class ServerStore {
   readonly directory: DirectoryStore;
   readonly registrations: RegistrationStore;
+  readonly outbox: OutboxStore;
   readonly #sql: Statements;
 
   constructor(statements: Statements) {
     this.#sql = statements;
     this.directory = new DirectoryStore(statements);
     this.registrations = new RegistrationStore(statements);
+    this.outbox = new OutboxStore(statements);
   }
 
   /** The operator's realm; undefined before {@link initialise}. */

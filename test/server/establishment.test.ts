@@ -98,7 +98,8 @@ describe('server: registrations', () => {
     assert.deepEqual(await gw2.client.registerPn(join.txn, join.body), first);
     const { response, th3, joinId } = join.respond(first.challenge);
     const state = await gw2.client.respond(join.txn, response);
-    assert.deepEqual(await gw2.client.respond(join.txn, response), { ...state, status: 'awaiting-user' });
+    // Whose answer is awaited may change meanwhile.
+    assert.equal((await gw2.client.respond(join.txn, response)).state, state.state);
     // ECDSA is randomised: the same word signed again is another body.
     await refused(gw2.client.respond(join.txn, join.respond(first.challenge).response), 'conflict');
     const yes = sayYes(gw1.signer, th3);

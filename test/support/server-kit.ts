@@ -182,7 +182,7 @@ export class ServerKit {
   async drained(gateway: TestGateway): Promise<void> {
     const store = openServerStore(joinPath(this.stateDir, 'server.db'));
     try {
-      while (store.registrations.deliveries(gateway.gatewayId, 0, 1).length > 0)
+      while (store.outbox.deliveries(gateway.gatewayId, 0, 1).length > 0)
         await new Promise((resolve) => setTimeout(resolve, 2));
     } finally {
       store.close();
