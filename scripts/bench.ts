@@ -50,7 +50,12 @@ const BENCHES: Readonly<Record<string, (settings: Settings) => Promise<BenchSect
     }),
   server: ({ runs, quick, onProgress }) => {
     const blocks = runs ?? (quick ? 2 : 5);
-    return benchServerCpu({ blocks, registrations: blocks * (quick ? 20 : 40), onProgress });
+    return benchServerCpu({
+      blocks,
+      registrations: blocks * (quick ? 20 : 40),
+      warmUp: quick ? 1 : 3,
+      onProgress,
+    });
   },
 };
 
