@@ -12,7 +12,8 @@ import { SERVER_MIGRATIONS } from './server-schema.ts';
 import { type DatabaseOptions, openDatabase } from './sqlite.ts';
 import { Statements } from './statements.ts';
 
-export type * from './server-directory.ts';
+export type { NewPne } from './server-directory.ts';
+export type * from './server-directory-rows.ts';
 export type { Acknowledgement } from './server-outbox.ts';
 export type { PnRecord } from './server-registrations.ts';
 export { REFUSAL_KEPT_SECONDS } from './server-registrations.ts';
