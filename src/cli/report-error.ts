@@ -3,7 +3,7 @@
  * Must not print a stack unless CPNS_DEBUG is set, nor anything secret: errors of this project hold none.
  */
 import { CpnsError } from '../base/errors.ts';
-import { STATUSES, type Status } from '../base/statuses.ts';
+import type { Status } from '../base/statuses.ts';
 import { ConfigError } from '../config/config-error.ts';
 import { EXIT, InterruptedError, UsageError } from './exit-codes.ts';
 
@@ -12,7 +12,6 @@ const MENDS: Partial<Record<Status, string>> = {
     'Enrol first: `cpns gateway enrol` with a token of the operator, `cpns pne enrol` with the home gateway.',
   'server-unreachable': 'Check that the server runs (`cpns server status`) and the address in [server] url.',
   'cannot-persist': 'Check owner, mode and free space of the state directory.',
-  busy: 'Wait for the other work to end, or stop the other program.',
   'token-invalid': 'Ask the operator for a new token: `cpns server token create`.',
   'enrolment-code-wrong': 'Type the code again as the device shows it; it has 50 letters and digits.',
   'enrolment-code-spent': 'Show a new code: `cpns pne enrol`.',
@@ -30,9 +29,8 @@ function describe(error: unknown): Described {
     return { message: error.message, code: EXIT.usage };
   }
   if (error instanceof CpnsError) {
-    const sentence = STATUSES[error.status].sentence;
-    const message = error.message.includes(sentence) ? error.message : `${error.message}\n  ${sentence}`;
-    return { message, mend: MENDS[error.status], code: EXIT.failure };
+    // An error with a detail of its own says it better than the table does.
+    return { message: error.message, mend: MENDS[error.status], code: EXIT.failure };
   }
   if (!(error instanceof Error)) return { message: String(error), code: EXIT.failure };
   switch (error.name) {

@@ -19,9 +19,8 @@ interface Options {
 export async function radio(options: Options): Promise<void> {
   const virtual = await openVirtualRadio({
     path: options.socket,
-    ...(options.interval
-      ? { pacing: { intervalMs: options.interval, packetsPerEvent: options.packets } }
-      : {}),
+    intervalMs: options.interval,
+    packetsPerEvent: options.packets,
     seed: options.seed,
     faults: {
       advertLossProbability: options.advertLoss,
