@@ -34,8 +34,9 @@ export class Scene {
     for (const [i, pne] of this.pnes.entries()) this.home(owners[i] ?? '').pair(pne.showCode());
     this.world.pass(500);
     for (const pne of this.pnes) pne.announce();
-    this.world.until('all PNEs to be enrolled', () =>
-      this.pnes.every(({ owner, linkUp }) => owner && !linkUp),
+    this.world.until(
+      'all PNEs to be enrolled',
+      () => this.pnes.every(({ owner }) => owner) && this.noLinks(),
     );
   }
 
@@ -43,6 +44,12 @@ export class Scene {
     const found = this.gateways.find(({ user }) => user === owner);
     if (!found) throw new Error(`no gateway of ${owner}`);
     return found;
+  }
+
+  noLinks(): boolean {
+    return (
+      this.pnes.every(({ linkUp }) => !linkUp) && this.gateways.every(({ sessions }) => sessions.size === 0)
+    );
   }
 
   /** The only PNE, or the first. */
@@ -82,11 +89,7 @@ export class Scene {
 
   /** All links down, and no more tries. */
   untilQuiet(withinMs?: number): this {
-    this.world.until(
-      'all links to be down',
-      () => this.pnes.every(({ linkUp }) => !linkUp) && this.gw2.sessions.size === 0,
-      withinMs,
-    );
+    this.world.until('all links to be down', () => this.noLinks(), withinMs);
     return this;
   }
 

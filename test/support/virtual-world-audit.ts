@@ -22,6 +22,8 @@ export class Audit {
   readonly #gateways: readonly VirtualGateway[];
   /** Inventory bytes the server has committed, by PN and version. */
   readonly #inventories = new Map<string, Bytes>();
+  /** The version of each PN whose evidence was read last: evidence is never changed. */
+  readonly #looked = new Map<string, number>();
   readonly #proven = new Set<string>();
   /** How each join ended, in whose word ever. */
   readonly #ends = new Map<string, string>();
@@ -46,7 +48,9 @@ export class Audit {
   run(): void {
     if (this.pause) return;
     this.runs++;
-    for (const { pnId } of this.#server.store.registrations.pns()) {
+    for (const { pnId, version } of this.#server.store.registrations.pns()) {
+      if (this.#looked.get(toHex(pnId)) === version) continue;
+      this.#looked.set(toHex(pnId), version);
       const evidence = this.#server.store.registrations.evidence(pnId);
       for (const record of evidence)
         if (!this.#proven.has(toHex(record.joinId))) this.#proveRegistered(record, evidence);

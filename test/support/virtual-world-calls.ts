@@ -7,6 +7,7 @@ import { STATUSES, type Status } from '../../src/base/statuses.ts';
 import type { Timer, VirtualWorld } from './virtual-world.ts';
 
 const ANSWER_WITHIN_MS = 10_000;
+const BROKEN_MS = [50, 2_000] as const;
 const FIRST_RETRY_MS = 500;
 const LONGEST_RETRY_MS = 30_000;
 
@@ -86,16 +87,20 @@ export class VirtualCalls {
         this.#attempt(what, perform, repeating, attempt + 1, done),
       );
     };
-    const limitMs = repeating.forEver ? ANSWER_WITHIN_MS : 2_000;
-    const timeout = this.#later(limitMs, `${what}: no answer`, () =>
-      finish({ status: 'server-unreachable' }),
-    );
-    if (this.#lost()) return;
+    const unanswered = () => finish({ status: 'server-unreachable' });
+    const timeout = this.#later(ANSWER_WITHIN_MS, `${what}: no answer`, unanswered);
+    // A connection that breaks is noticed sooner than an answer that never comes.
+    const broken = () =>
+      this.#later(this.#world.between(BROKEN_MS), `${what}: connection broken`, unanswered);
+    if (this.#lost()) {
+      broken();
+      return;
+    }
     this.#world.after(this.#world.between(shape.httpsLatencyMs), what, () => {
       const answer = answerOf(perform);
       this.#world.changed();
-      if (!this.#lost())
-        this.#later(this.#world.between(shape.httpsLatencyMs), `${what}: answer`, () => finish(answer));
+      if (this.#lost()) broken();
+      else this.#later(this.#world.between(shape.httpsLatencyMs), `${what}: answer`, () => finish(answer));
     });
   }
 

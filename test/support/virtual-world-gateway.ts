@@ -109,7 +109,7 @@ export class VirtualGateway {
     this.calls.request(
       'enrolment nonce',
       () => this.server.enrolmentNonce(this.gatewayId),
-      {},
+      { attempts: 4 },
       (answer) => {
         if (!('value' in answer)) return;
         this.#codes.set(toHex(secret), { kind: 'enrol', secret, thumbprintPrefix, nonce: answer.value });

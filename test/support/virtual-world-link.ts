@@ -116,6 +116,7 @@ export class VirtualSession {
   readonly #link: Link;
   machine: SessionMachine | undefined;
   #timer: Timer | undefined;
+  #timerAt = 0;
   #burst: Timer | undefined;
   #status: Status = 'link-lost';
   #left = false;
@@ -236,18 +237,26 @@ export class VirtualSession {
 
   #settle(): void {
     if (this.#hungUp) return;
-    this.#timer?.cancel();
     const { deadlineAt } = this.#link;
     if (deadlineAt !== undefined) {
-      this.#timer = this.#world.after(deadlineAt - this.#world.nowMs, 'link', () => {
-        this.#link.handleTimeout(this.#world.nowMs);
-        this.flush();
-      });
+      // A timer that fires early looks again.
+      if (!this.#timer || this.#timerAt > deadlineAt) this.#arm(deadlineAt);
       return;
     }
     this.#hungUp = true;
+    this.#timer?.cancel();
     const waitMs = this.#link.farewell ? FAREWELL_MS : 0;
     this.#timer = this.#world.after(waitMs, 'hang up', () => this.#options.gatt.close());
+  }
+
+  #arm(at: number): void {
+    this.#timer?.cancel();
+    this.#timerAt = at;
+    this.#timer = this.#world.after(at - this.#world.nowMs, 'link', () => {
+      this.#timer = undefined;
+      this.#link.handleTimeout(this.#world.nowMs);
+      this.flush();
+    });
   }
 
   #down(): void {

@@ -44,6 +44,8 @@ export class VirtualPne {
   /** How its user or policy answers. */
   answer: 'ok' | DeclineStatus = 'ok';
   answerAfterMs = 5;
+  /** What it says of its home in place of the truth. */
+  homeAddress: string | undefined;
   /** What it learns of its attempts: what it declined with, what the server refused with, how links ended. */
   readonly statuses: Status[] = [];
   readonly broken = new Set<string>();
@@ -228,7 +230,11 @@ export class VirtualPne {
       {
         primitives: this.world.primitives,
         identity: {
-          ...{ thumbprint: this.thumbprint, homeAddress: owner.homeAddress, capability: this.capability },
+          ...{
+            thumbprint: this.thumbprint,
+            homeAddress: this.homeAddress ?? owner.homeAddress,
+            capability: this.capability,
+          },
           ...{ contents: undefined, pneId: this.name },
         },
         ...{ serverKeys: owner.serverKeys, floor: this.#floor, joins },

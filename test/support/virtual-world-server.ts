@@ -221,12 +221,11 @@ export class VirtualServer {
 
   push(gatewayId: GatewayId): void {
     const end = this.channels.get(toHex(gatewayId));
-    for (const delivery of end ? this.store.registrations.deliveries(gatewayId, 0, 100) : [])
-      end?.deliver(delivery);
+    for (const delivery of end ? this.store.outbox.deliveries(gatewayId, 0, 100) : []) end?.deliver(delivery);
   }
 
   acknowledge(gatewayId: GatewayId, deliveryId: number): void {
-    const acknowledged = this.store.registrations.acknowledge(gatewayId, deliveryId);
+    const [acknowledged] = this.store.outbox.acknowledge([{ gatewayId, deliveryId }]);
     this.world.changed();
     if (acknowledged?.kind !== 'pne-confirm-request') return;
     const row = this.store.registrations.registrationOfJoin(acknowledged.joinId);

@@ -108,7 +108,10 @@ export class VirtualWorld {
     this.#queue.splice(at, 0, due);
     return {
       cancel: () => {
+        if (due.cancelled) return;
         due.cancelled = true;
+        const place = this.#queue.indexOf(due);
+        if (place >= 0) this.#queue.splice(place, 1);
       },
     };
   }
