@@ -14,7 +14,8 @@ import { type Announced, decodeAnnouncement } from '../network/advertisement.ts'
 const MAX_CANDIDATES = 256;
 const BACK_OFF_FIRST_MS = 5_000;
 const BACK_OFF_LONGEST_MS = 10 * 60_000;
-const CONNECT_DEADLINE_MS = 10_000;
+/** A peer that is there answers within a second; one that changed its address never will, and nobody scans meanwhile. */
+const CONNECT_DEADLINE_MS = 3_000;
 
 /** What to do with a PNE in sight; `key` keeps two attempts for one purpose apart. */
 export interface Purpose<T> {

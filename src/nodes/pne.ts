@@ -295,6 +295,9 @@ export class PneNode {
       return;
     }
     this.#emit({ kind: 'link', state: 'up' });
+    // Otherwise the controller would resume with what was announced before, under an address that the next
+    // announcement changes at once: a gateway would connect to nobody.
+    this.#peripheral.stopAdvertising().catch(() => {});
     const joins = this.#store.joins();
     this.#session = new LinkSession({
       gatt,

@@ -99,6 +99,10 @@ function handlersOf(
       const inventory = node.inventory(textParam(params, 'pnId'));
       return inventory ? toHex(inventory) : null;
     },
+    forget: async ({ params }) => {
+      await node.forget(textParam(params, 'pnId'));
+      return null;
+    },
     answer: ({ params }) => {
       if (!desk.answer(flagParam(params, 'join'))) {
         throw new ControlError('unknown-transaction', 'nobody asks this PNE to join at the moment');

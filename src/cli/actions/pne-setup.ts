@@ -32,3 +32,9 @@ export async function pneAnswer(answer: string, options: RoleOptions): Promise<v
   await callControl(existingState('pne', options), 'answer', { join: answer === 'join' });
   print(false, undefined, () => (answer === 'join' ? 'joining' : 'declined'));
 }
+
+export async function pneForget(pnId: string, options: RoleOptions): Promise<void> {
+  if (!/^[0-9a-f]{16}$/.test(pnId)) throw new UsageError('a PN ID has 16 lower-case hexadecimal digits');
+  await callControl(existingState('pne', options), 'forget', { pnId });
+  print(false, undefined, () => `left ${pnId}`);
+}

@@ -12,7 +12,8 @@ export function pneCommand(): Command {
       .addCommand(enrol())
       .addCommand(run())
       .addCommand(status())
-      .addCommand(answer()),
+      .addCommand(answer())
+      .addCommand(forget()),
     'cpns pne init',
     'cpns pne enrol',
     'cpns pne run',
@@ -48,6 +49,14 @@ function status(): Command {
     .description('ask the running PNE how it is')
     .action(async (options) => (await import('../actions/status.ts')).showStatus('pne', options));
   return examples(command, 'cpns pne status --json');
+}
+
+function forget(): Command {
+  const command = withState(new Command('forget'))
+    .argument('<pn-id>', 'the PN, 16 hexadecimal digits')
+    .description('leave a PN from this side: erase its keys and inventory, end the link')
+    .action(async (pnId, options) => (await import('../actions/pne-setup.ts')).pneForget(pnId, options));
+  return examples(command, 'cpns pne forget 0e5f0bb7fd8bf184');
 }
 
 function answer(): Command {
