@@ -84,7 +84,8 @@ export class ReceiveCredits {
     // Shrinks slowly: one burst may come in two parts, and one backlog must not count for ever.
     this.#width = Math.max(this.#burst, this.#width - 1);
     this.#burst = 0;
-    if (this.#remaining < 3 * this.#width && (messageIncomplete || this.#owed > 1)) this.#due = this.#owed > 0;
+    if (this.#remaining < 3 * this.#width && (messageIncomplete || this.#owed > 1))
+      this.#due = this.#owed > 0;
   }
 
   /** Everything owed, as the grant of a segment that is being sent now. */

@@ -115,9 +115,7 @@ export class Link {
     return this.#phase === 'closed';
   }
 
-  /**
-   * True when a last message was sent that the peer should have time to read: let it disconnect, for half a second.
-   */
+  /** True when a last message was sent that the peer should have time to read: let it disconnect, for half a second. */
   get farewell(): boolean {
     return this.#sentFarewell;
   }
