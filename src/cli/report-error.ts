@@ -49,8 +49,10 @@ function describe(error: unknown): Described {
       return { message: error.message, code: EXIT.usage };
     case 'BluetoothUnavailableError':
       return { message: error.message, code: EXIT.failure };
-    default:
-      return { message: `internal: ${error.message}`, code: EXIT.failure };
+    default: {
+      const status = 'status' in error && typeof error.status === 'string' ? error.status : 'internal';
+      return { message: `${status}: ${error.message}`, code: EXIT.failure };
+    }
   }
 }
 

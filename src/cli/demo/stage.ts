@@ -21,6 +21,7 @@ import {
 } from './cast.ts';
 import { type Child, type ChildLine, Children, logTail } from './children.ts';
 import type { FlowEvent, FlowResult } from './flow-event.ts';
+import { LAST_STEP } from './sequencer.ts';
 import { confirmedAtHome, inventoryAt, membershipOf, reachVerdict, type Verdict } from './verdict.ts';
 
 /** A failure with its status and the process to look at. */
@@ -102,7 +103,8 @@ export class Stage {
     const behind =
       this.#cast.homes.map(({ number }) => number).sort((a, b) => reached(a) - reached(b))[0] ?? 1;
     const step = reached(pne ?? behind) + 1;
-    const where = step === 0 ? 'before step 0 (enrolment)' : `at step ${step}`;
+    const after = step > LAST_STEP ? `after step ${LAST_STEP}` : `at step ${step}`;
+    const where = step === 0 ? 'before step 0 (enrolment)' : after;
     const logFile = error instanceof DemoFailure ? error.logFile : undefined;
     const lines = [`demo failed ${where}: ${status}`];
     if (logFile !== undefined) lines.push(`last lines of ${logFile}:`, logTail(logFile));
