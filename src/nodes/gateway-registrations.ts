@@ -10,7 +10,7 @@ import type { Status } from '../base/statuses.ts';
 import type { Clock } from '../base/time.ts';
 import type { GatewayInput, GatewayJoin, Settlement } from '../establishment/gateway.ts';
 import { verifyOutcome } from '../establishment/server-words.ts';
-import { type ServerClient, withRetry } from '../https/server-client.ts';
+import { type ServerClient, ServerProblem, withRetry } from '../https/server-client.ts';
 import type { InventoryUpdate, PnRegistrationResponse, TransactionWaiting } from '../messages/channel.ts';
 import type { TransactionState } from '../messages/registration.ts';
 import { joinIdsOf, verifyInventory } from '../network/inventory.ts';
@@ -55,12 +55,26 @@ export class Registrations {
     this.#stopping.abort();
   }
 
-  /** Steps 3 and 4. @throws CpnsError with the server's status, or server-unreachable after a few tries */
+  /**
+   * Steps 3 and 4. Only silence is tried again: what the server says, with however long it wants to be left alone, ends
+   * this attempt, because the PNE on the link would be gone by then and never be told why.
+   * @throws CpnsError with the server's status, or server-unreachable after a few tries
+   */
   async register(txn: TransactionId, request: Bytes): Promise<Bytes> {
     const { client } = this.#options;
     const policy = { firstMs: 300, maxMs: 2_000, attempts: 4 };
     const { signal } = this.#stopping;
-    return (await withRetry(() => client.registerPn(txn, request, { signal }), policy, signal)).challenge;
+    const ask = async () => {
+      try {
+        return await client.registerPn(txn, request, { signal });
+      } catch (error) {
+        if (error instanceof ServerProblem) return error;
+        throw error;
+      }
+    };
+    const answer = await withRetry(ask, policy, signal);
+    if (answer instanceof ServerProblem) throw answer;
+    return answer.challenge;
   }
 
   /** Step 7, until the server has taken it. Never rejects. */
