@@ -386,7 +386,7 @@ export class GatewayNode {
   // Links
 
   async #serve(gatt: GattLink, purpose: LinkPurpose): Promise<Status> {
-    const { primitives, signer } = this.#parts;
+    const { primitives, signer, store } = this.#parts;
     this.#emit({ kind: 'link', address: gatt.peerAddress, state: 'up' });
     const plan = this.#plan(purpose);
     const nonce = purpose.kind === 'enrol' ? await purpose.pairing.nonce : undefined;
@@ -416,13 +416,16 @@ export class GatewayNode {
           if (purpose.kind === 'enrol' && nonce) {
             return this.#pairings.start(purpose.pairing, nonce, opened, session);
           }
-          if (plan.join) return this.#sessions.resume(plan.join, plan.settlement, opened, session);
+          // Read now: the server may have settled the join while the link was opening.
+          const known = plan.join && store.networks.join(plan.join.joinId);
+          const settlement = known ? settlementOf(store.networks, known) : plan.settlement;
+          if (plan.join) return this.#sessions.resume(plan.join, settlement, opened, session);
           return this.#sessions.invite(plan.invitation ?? this.#invitation(), opened, session);
         },
         onEnd: (status) => {
           this.#links.delete(session);
           const wasLive = this.#sessions.ended(session);
-          this.#ended(gatt, purpose, plan.invitation, status);
+          this.#ended(gatt, purpose, plan.invitation?.pnId ?? plan.join?.pnId, status);
           // A member that was lost is looked for again at once; what failed backs off.
           resolve(wasLive ? 'ok' : status);
         },
@@ -467,10 +470,10 @@ export class GatewayNode {
   }
 
   /** A PN that no other link needs and that never had a member vanishes with the failure. */
-  #ended(gatt: GattLink, purpose: LinkPurpose, invitation: Invitation | undefined, status: Status): void {
+  #ended(gatt: GattLink, purpose: LinkPurpose, pnId: PnId | undefined, status: Status): void {
     if (purpose.kind === 'enrol') this.#pairings.ended(purpose.pairing, status);
-    if (invitation && !this.#sessions.uses(invitation.pnId)) {
-      this.#parts.store.networks.removePn(invitation.pnId, 'provisional');
+    if (pnId && !this.#sessions.uses(pnId)) {
+      this.#parts.store.networks.removePn(pnId, 'provisional');
     }
     this.#emit({ kind: 'link', address: gatt.peerAddress, state: 'down', status });
   }
