@@ -169,13 +169,21 @@ export class LinkSession {
   #send(message: MessageName, body: Bytes): void {
     const { type, lane } = MESSAGE_TYPES[message];
     this.#link.send(type, body, lane);
-    this.#driver?.flush();
+    this.#flushSoon();
     const bytes = body.length + RECORD_OVERHEAD_BYTES;
     const step = LINK_STEPS[message];
     this.trace(message, 'ble', bytes, {
       ...(step !== undefined && { step }),
       segments: segmentCount(bytes, this.#link.segmentBytes),
     });
+  }
+
+  /**
+   * After the outputs of this step: when a close is among them, the link still has the last message in its queue then and
+   * knows that the peer should have time to read it.
+   */
+  #flushSoon(): void {
+    queueMicrotask(() => this.#driver?.flush());
   }
 
   #leave(status: Status, abort: boolean): void {

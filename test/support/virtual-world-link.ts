@@ -140,7 +140,8 @@ export class VirtualSession {
     const { type, lane } = MESSAGE_TYPES[message];
     this.#link.send(type, body, lane);
     this.#world.say(this.#options.who, message);
-    this.flush();
+    // After the outputs of this step, as in link-session.ts: a last message is still queued when the link is closed.
+    this.#world.after(0, 'flush', () => this.flush());
   }
 
   /** Ends in good order. */
