@@ -113,6 +113,7 @@ const BRANCHES: readonly Branch[] = [
       gateway: 'home-address-malformed',
     },
     before: withHome('nowhere'),
+    signed: true,
   },
   {
     ...{ what: 'step 5 is not for this transcript', pne: 'challenge-invalid', gateway: 'challenge-invalid' },

@@ -157,6 +157,7 @@ export class VirtualGateway {
     [this.calls, this.#registrations, this.home] = this.#parts();
     Object.assign(this.home, { rules, owner, statuses });
     this.#start();
+    this.reconsider();
   }
 
   /** Ends in good order. */
