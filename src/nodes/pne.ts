@@ -209,8 +209,9 @@ export class PneNode {
    */
   async forget(pnId: string): Promise<void> {
     if (!this.#store.forgetMember(fromHex(pnId))) throw new CpnsError('not-found', 'not a member of this PN');
-    await this.#session?.close();
-    await this.announce();
+    // The end of the link announces by itself.
+    if (this.#session) await this.#session.close();
+    else await this.announce();
   }
 
   /** Sends application data to the gateway. @throws CpnsError link-lost, credential-expired when stale */
