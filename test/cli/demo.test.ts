@@ -79,6 +79,8 @@ describe('demo', function () {
       .trimEnd()
       .split('\n')
       .map((line) => JSON.parse(line) as Line);
+  /** What is in the temporary directory but for the cache of the TypeScript loader. */
+  const kept = () => readdirSync(directory).filter((name) => !name.startsWith('tsx-'));
   const nothingLeft = () => until('no process is left', () => marked(mark).length === 0);
 
   it('two PNEs: every step in order, all hold the same, the audit passes, no process and no file left', async () => {
@@ -132,10 +134,23 @@ describe('demo', function () {
       assert.ok(code === 130 || (processes === 1 && code === null), String(code));
       await nothingLeft();
     }
-    assert.deepEqual(
-      readdirSync(directory).filter((name) => name.startsWith('cpns-demo-')),
-      [],
-    );
+    assert.deepEqual(kept(), []);
+  });
+
+  it('a reader that left: no process and no state left', async () => {
+    const ended = start();
+    await until('four processes', () => marked(mark).length >= 4);
+    running?.stdout?.destroy();
+    await ended;
+    await nothingLeft();
+    assert.deepEqual(kept(), []);
+  });
+
+  it('a directory whose name is too long for sockets: 2, before anything is made', async () => {
+    const { code, err } = await start('--keep', join(directory, 'x'.repeat(100)));
+    assert.equal(code, 2);
+    assert.match(err, /too long for the sockets in it/);
+    assert.deepEqual(kept(), []);
   });
 
   it('killed with no chance to clean up: its children end by themselves', async () => {

@@ -6,7 +6,7 @@ import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, writeSync } from '
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { openVirtualRadio, type VirtualRadio } from '../../bluetooth/virtual-radio/server.ts';
-import { EXIT } from '../exit-codes.ts';
+import { EXIT, UsageError } from '../exit-codes.ts';
 import { type Cast, layOut } from './cast.ts';
 import { type FlowEvent, flowLine, resultLine } from './flow-event.ts';
 import { ladderHeader, ladderLine, ladderStyle } from './ladder.ts';
@@ -23,12 +23,19 @@ export interface DemoOptions {
   readonly timeout: number;
 }
 
+const MAX_SOCKET_PATH_BYTES = 107;
 const SIGNALS = { SIGINT: EXIT.interrupted, SIGTERM: 143, SIGHUP: 129 } as const;
 
 export async function demo(options: DemoOptions): Promise<void> {
   const startedAtMs = Date.now();
+  if (options.keep !== undefined) checkLength(resolve(options.keep));
   const root = options.keep === undefined ? mkdtempSync(join(tmpdir(), 'cpns-demo-')) : resolve(options.keep);
   mkdirSync(root, { recursive: true, mode: 0o700 });
+  // Keys are in there: gone too when the process exits without coming to its end (a reader of stdout that left, say).
+  const forgetRoot = (): void => {
+    if (options.keep === undefined) rmSync(root, { recursive: true, force: true });
+  };
+  process.on('exit', forgetRoot);
   const json = options.json === undefined ? undefined : openSync(options.json, 'w', 0o644);
   const writeJson = (line: string): void => void (json !== undefined && writeSync(json, `${line}\n`));
   const draw = painter(options.pnes);
@@ -80,7 +87,18 @@ export async function demo(options: DemoOptions): Promise<void> {
     await stage.end();
     await radio?.close();
     if (json !== undefined) closeSync(json);
-    if (options.keep === undefined) rmSync(root, { recursive: true, force: true });
+    forgetRoot();
+    process.off('exit', forgetRoot);
+  }
+}
+
+/** The sockets of the processes are in there, and the name of one has at most 107 bytes. */
+function checkLength(root: string): void {
+  const longest = Buffer.byteLength(join(root, 'gw1-finn', 'control.sock'));
+  if (longest > MAX_SOCKET_PATH_BYTES) {
+    throw new UsageError(
+      `--keep ${root}: ${longest - MAX_SOCKET_PATH_BYTES} bytes too long for the sockets in it`,
+    );
   }
 }
 
