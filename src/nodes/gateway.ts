@@ -395,6 +395,7 @@ export class GatewayNode {
       if (purpose.kind === 'enrol') this.#pairings.ended(purpose.pairing, 'server-unreachable');
       return plan ? 'server-unreachable' : 'ok';
     }
+    let invitation: Invitation | undefined;
     return new Promise((resolve) => {
       const session: LinkSession = new LinkSession({
         gatt,
@@ -420,12 +421,14 @@ export class GatewayNode {
           const known = plan.join && store.networks.join(plan.join.joinId);
           const settlement = known ? settlementOf(store.networks, known) : plan.settlement;
           if (plan.join) return this.#sessions.resume(plan.join, settlement, opened, session);
-          return this.#sessions.invite(plan.invitation ?? this.#invitation(), opened, session);
+          // Chosen now, when its use begins to count: a network without a member vanishes with the last link that uses it.
+          invitation = this.#invitation();
+          return this.#sessions.invite(invitation, opened, session);
         },
         onEnd: (status) => {
           this.#links.delete(session);
           const wasLive = this.#sessions.ended(session);
-          this.#ended(gatt, purpose, plan.invitation?.pnId ?? plan.join?.pnId, status);
+          this.#ended(gatt, purpose, invitation?.pnId ?? plan.join?.pnId, status);
           // A member that was lost is looked for again at once; what failed backs off.
           resolve(wasLive ? 'ok' : status);
         },
@@ -440,15 +443,13 @@ export class GatewayNode {
         request: OpenRequest;
         join?: GatewayJoin;
         settlement?: Settlement | undefined;
-        invitation?: Invitation;
       }
     | undefined {
     const { networks } = this.#parts.store;
     if (purpose.kind === 'enrol') {
       return { request: { kind: 'enrol', secret: purpose.pairing.secret.slice() } };
     }
-    if (purpose.kind === 'establish')
-      return { request: { kind: 'establish' }, invitation: this.#invitation() };
+    if (purpose.kind === 'establish') return { request: { kind: 'establish' } };
     const known = networks.join(purpose.joinId);
     if (!known) return undefined;
     return {

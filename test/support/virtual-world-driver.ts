@@ -7,6 +7,9 @@ import type { Machine } from '../../src/establishment/machine.ts';
 import type { DriverInput } from '../../src/nodes/machine-driver.ts';
 import type { Timer, VirtualWorld } from './virtual-world.ts';
 
+/** Kinds of output that write to a disk. */
+const DURABLE = /^(persist|forget|save|settle)/;
+
 export type VirtualEffects<Input, Output extends { readonly kind: string }> = {
   // biome-ignore lint/suspicious/noConfusingVoidType: a handler may return nothing, or an input
   readonly [K in Output['kind']]: (output: Extract<Output, { readonly kind: K }>) => Input | undefined | void;
@@ -69,7 +72,7 @@ export class VirtualDriver<
 
   #carryOut(outputs: readonly Output[]): void {
     for (const output of outputs) {
-      this.#world.changed();
+      if (DURABLE.test(output.kind)) this.#world.changed();
       try {
         if (this.#broken(output.kind)) throw new CpnsError('cannot-persist');
         // The map's type ties each handler to its own output; indexing by a union loses that tie.

@@ -252,7 +252,7 @@ export class VirtualGateway {
     const { networks } = this.store;
     const { primitives } = this.world;
     const known = purpose.kind === 'resume' ? networks.join(purpose.joinId) : undefined;
-    const invitation = purpose.kind === 'establish' ? this.#invitation() : undefined;
+    let invitation: Invitation | undefined;
     const [central, peripheral] = VirtualGatt.connect(this.world, this.dropNextAt);
     this.dropNextAt = undefined;
     const request: OpenRequest =
@@ -270,6 +270,7 @@ export class VirtualGateway {
       },
       start: (opened, started) => {
         if (purpose.kind === 'enrol') return this.#enrol(purpose, opened, started);
+        if (purpose.kind === 'establish') invitation = this.#invitation();
         const join = known && networks.join(known.joinId);
         const settlement = join && settlementOf(networks, join);
         return this.#establish(
