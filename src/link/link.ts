@@ -371,6 +371,8 @@ export class Link {
   /** Lets the control lane run empty, then ends. */
   #leave(status: Status, nowMs: MonotonicMs): void {
     if (this.queuedBytes(0) === 0) {
+      // What was sent last may still be in the controller: the peer is to have it before the disconnection.
+      this.#sentFarewell = this.#sentAt >= this.#receivedAt;
       this.#end(status, 'us');
       return;
     }

@@ -28,6 +28,8 @@ import { MachineDriver } from './machine-driver.ts';
 
 const CODE_LIFE_MS = 10 * 60_000;
 const MAX_CODES = 8;
+/** How long a lost acknowledgement may be made up for by another attempt. */
+const UNACKNOWLEDGED_MS = 15_000;
 const RETRY = { firstMs: 300, maxMs: 2_000, attempts: 4 };
 
 export interface PairedPne {
@@ -42,6 +44,8 @@ export interface Pairing {
   readonly settle: (result: PairedPne | CpnsError) => void;
   /** Why the last attempt failed; the code lives on. */
   lastStatus: Status | undefined;
+  /** The server has committed it, but its acknowledgement did not come yet. */
+  unacknowledged: PairedPne | undefined;
   /** For the next attempt; fetched ahead, so that an open link never waits for the server. */
   nonce: Promise<Bytes | undefined>;
   timer: NodeJS.Timeout;
@@ -89,7 +93,15 @@ export class Pairings {
       };
       const timer = setTimeout(() => settle(this.#timedOut(key)), CODE_LIFE_MS);
       const nonce = this.#fetchNonce();
-      this.#codes.set(key, { secret, thumbprintPrefix, settle, lastStatus: undefined, nonce, timer });
+      this.#codes.set(key, {
+        secret,
+        thumbprintPrefix,
+        settle,
+        lastStatus: undefined,
+        unacknowledged: undefined,
+        nonce,
+        timer,
+      });
     });
   }
 
@@ -109,6 +121,12 @@ export class Pairings {
   /** An attempt with this code ended: the next one has a nonce of its own. */
   ended(pairing: Pairing, status: Status): void {
     pairing.lastStatus = status;
+    const { unacknowledged } = pairing;
+    if (unacknowledged) {
+      // A PNE that has the receipt shows no code any more and will not come back for this.
+      clearTimeout(pairing.timer);
+      pairing.timer = setTimeout(() => pairing.settle(unacknowledged), UNACKNOWLEDGED_MS);
+    }
     if (this.#codes.has(toHex(pairing.secret))) pairing.nonce = this.#fetchNonce();
   }
 
@@ -145,7 +163,10 @@ export class Pairings {
             (error) => driver.feed({ kind: 'refused', status: statusOfError(error) }),
           );
         },
-        persistEnrolled: ({ pne }: On<'persistEnrolled'>) => home.savePne(this.#record(pne)),
+        persistEnrolled: ({ pne }: On<'persistEnrolled'>) => {
+          home.savePne(this.#record(pne));
+          pairing.unacknowledged = { thumbprint: toHex(pne.thumbprint), label: pne.pneId };
+        },
         persistAcknowledged: ({ pne }: On<'persistAcknowledged'>) => {
           home.acknowledgePne(Thumbprint(pne.thumbprint));
           // The server lists it as not acknowledged until it hears so; nothing else hangs on it.

@@ -14,6 +14,9 @@ import { type Announced, decodeAnnouncement } from '../network/advertisement.ts'
 const MAX_CANDIDATES = 256;
 const BACK_OFF_FIRST_MS = 5_000;
 const BACK_OFF_LONGEST_MS = 10 * 60_000;
+/** Between attempts of any kind after a failure: an address is easily changed, so those of all count together too. */
+const PAUSE_FIRST_MS = 100;
+const PAUSE_LONGEST_MS = 10_000;
 /** A peer that is there answers within a second; one that changed its address never will, and nobody scans meanwhile. */
 const CONNECT_DEADLINE_MS = 3_000;
 
@@ -48,6 +51,8 @@ export class Scan<T> {
   readonly #queue: { readonly address: string; readonly purpose: Purpose<T> }[] = [];
   /** Purposes being served or waiting. */
   readonly #busy = new Set<string>();
+  #failuresInARow = 0;
+  #pauseUntilMs: MonotonicMs = 0;
   #connecting = false;
   #scanning = false;
 
@@ -73,6 +78,7 @@ export class Scan<T> {
       candidate.seen = '';
       candidate.notBeforeMs = 0;
     }
+    this.#pauseUntilMs = 0;
   }
 
   #see(sighting: Sighting): void {
@@ -82,7 +88,8 @@ export class Scan<T> {
     this.#choose(candidate, sighting.address, sighting.serviceData);
     const { purpose } = candidate;
     if (!purpose || this.#busy.has(purpose.key)) return;
-    if (this.#options.clock.monotonicMs() < candidate.notBeforeMs) return;
+    const nowMs = this.#options.clock.monotonicMs();
+    if (nowMs < candidate.notBeforeMs || nowMs < this.#pauseUntilMs) return;
     candidate.state = 'queued';
     this.#busy.add(purpose.key);
     this.#queue.push({ address: sighting.address, purpose });
@@ -144,15 +151,24 @@ export class Scan<T> {
   /** After a good end the peer may be served again at once; after a bad one it waits, longer each time. */
   #done(address: string, purpose: Purpose<T>, status: Status): void {
     this.#busy.delete(purpose.key);
+    const again = status === 'ok' || status === 'pn-id-collision';
+    this.#pace(again);
     const candidate = this.#candidates.get(address);
     if (!candidate) return;
     candidate.state = 'idle';
     candidate.seen = '';
-    const again = status === 'ok' || status === 'pn-id-collision';
     candidate.failures = again ? 0 : candidate.failures + 1;
     const waitMs = again
       ? 0
       : Math.min(BACK_OFF_LONGEST_MS, BACK_OFF_FIRST_MS * 2 ** (candidate.failures - 1));
     candidate.notBeforeMs = this.#options.clock.monotonicMs() + waitMs;
+  }
+
+  #pace(succeeded: boolean): void {
+    this.#failuresInARow = succeeded ? 0 : this.#failuresInARow + 1;
+    const pauseMs = succeeded
+      ? 0
+      : Math.min(PAUSE_LONGEST_MS, PAUSE_FIRST_MS * 2 ** (this.#failuresInARow - 1));
+    this.#pauseUntilMs = this.#options.clock.monotonicMs() + pauseMs;
   }
 }

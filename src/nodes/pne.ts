@@ -281,13 +281,18 @@ export class PneNode {
     this.#reannounce();
   }
 
-  /** Whether one more link may be served now: strangers share ten per ten seconds. */
+  /** Whether one more link may be served now: strangers share ten per ten seconds (docs/protocol.md §10). */
   #admit(): boolean {
     const nowMs = this.#clock.monotonicMs();
     this.#strangers = this.#strangers.filter((atMs) => nowMs - atMs < STRANGERS_WINDOW_MS);
     if (this.#strangers.length >= STRANGERS) return false;
     this.#strangers.push(nowMs);
     return true;
+  }
+
+  /** The peer of the present link proved itself: it was no stranger. */
+  #proven(): void {
+    this.#strangers.pop();
   }
 
   #accept(gatt: GattLink): void {
@@ -351,6 +356,7 @@ export class PneNode {
         persistSpent: (out: On<'persistSpent'>) => this.#store.spendCode(out.gatewayThumbprint, out.epoch),
         persistOwnership: (out: On<'persistOwnership'>) => this.#own(out.ownership),
         enrolled: (out: On<'enrolled'>) => {
+          this.#proven();
           const { userLabel, homeAddress } = out.ownership;
           this.#emit({ kind: 'enrolled', userLabel, homeAddress });
           for (const resolve of this.#whenEnrolled.splice(0)) resolve();
@@ -404,6 +410,7 @@ export class PneNode {
     type On<K> = Extract<PneOutput, { readonly kind: K }>;
     const powered = () => this.#powered.seconds;
     const report = (out: Extract<PneOutput, { readonly kind: 'joined' | 'resumed' | 'updated' }>) => {
+      if (out.kind !== 'updated') this.#proven();
       session.trace('MembershipStored', 'local', 0);
       this.#emit({ kind: out.kind, pnId: toHex(out.join.pnId), version: out.join.version });
     };
