@@ -340,7 +340,7 @@ describe('simulation: failures that one party can cause', () => {
 
   it('the home gateway is away: the question waits for it, and ends at its deadline', () => {
     const back = new Scene({ owners: ['alice'] });
-    back.home('alice').offline();
+    back.server.hangUp(back.home('alice').gatewayId);
     back.invite();
     back.world.until('the server to wait', () => back.said().includes('server verified'));
     back.world.pass(600_000);
@@ -351,7 +351,7 @@ describe('simulation: failures that one party can cause', () => {
 
     const away = new Scene({ owners: ['alice'] });
     away.server.limits = { ...away.server.limits, confirmOfflineSeconds: 3_600 };
-    away.home('alice').offline();
+    away.server.hangUp(away.home('alice').gatewayId);
     away.invite();
     away.world.until('the end', () => away.gw2.statuses.includes('home-gateway-unreachable'), 100_000_000);
     away.gw2.inviting = undefined;

@@ -4,9 +4,8 @@
  * latency, loss and repetition.
  */
 import { type Bytes, equal, toHex } from '../../src/base/bytes.ts';
-import { type GatewayId, type JoinId, PnId, Thumbprint, type TransactionId } from '../../src/base/ids.ts';
+import { type GatewayId, type JoinId, PnId, type TransactionId } from '../../src/base/ids.ts';
 import type { Status } from '../../src/base/statuses.ts';
-import { GATEWAY_ENROL_MACHINE } from '../../src/enrolment/gateway.ts';
 import {
   GATEWAY_MACHINE,
   type GatewayInput,
@@ -17,16 +16,14 @@ import {
 import { Machine } from '../../src/establishment/machine.ts';
 import type { ServerClient } from '../../src/https/server-client.ts';
 import type { OpenRequest } from '../../src/link/open.ts';
-import { encodeCbor } from '../../src/messages/cbor.ts';
 import { JoinOutcome, PnRegistrationResponse } from '../../src/messages/channel.ts';
-import { CoseKey } from '../../src/messages/common.ts';
 import { PneConfirmRequest } from '../../src/messages/confirmation.ts';
 import type { TransactionState } from '../../src/messages/registration.ts';
 import type { MessageName } from '../../src/messages/types.ts';
 import { decodeAnnouncement, showsCode, showsTag } from '../../src/network/advertisement.ts';
 import { Registrations, rememberedJoin, settlementOf } from '../../src/nodes/gateway-registrations.ts';
 import type { Opened } from '../../src/nodes/link-session.ts';
-import { coseKeyOf, gatewayIdOf } from '../../src/security/cose-key.ts';
+import { gatewayIdOf } from '../../src/security/cose-key.ts';
 import { parseEnrolmentCode } from '../../src/security/enrolment-code.ts';
 import { deriveAdvertisingKey } from '../../src/security/key-schedule.ts';
 import type { SoftwareSigner } from '../../src/security/keystore.ts';
@@ -38,6 +35,7 @@ import { VirtualDriver } from './virtual-world-driver.ts';
 import { VirtualHome } from './virtual-world-home.ts';
 import { type SessionMachine, VirtualGatt, VirtualSession } from './virtual-world-link.ts';
 import { seededSigner } from './virtual-world-operator.ts';
+import { type Pairing, startPairing } from './virtual-world-pairing.ts';
 import type { VirtualPne } from './virtual-world-pne.ts';
 import type { VirtualServer } from './virtual-world-server.ts';
 
@@ -51,12 +49,7 @@ interface Running {
 }
 
 type Purpose =
-  | {
-      readonly kind: 'enrol';
-      readonly secret: Bytes;
-      readonly thumbprintPrefix: Bytes;
-      readonly nonce: Bytes;
-    }
+  | Pairing
   | { readonly kind: 'resume'; readonly joinId: JoinId }
   | { readonly kind: 'establish' };
 
@@ -77,14 +70,12 @@ export class VirtualGateway {
   readonly problems: Status[] = [];
   readonly broken = new Set<string>();
   instead: ((message: MessageName, body: Bytes) => Bytes | undefined) | undefined;
-  /** A link is lost after so many segments: the next link only. */
-  dropNextAt: number | undefined;
   home: VirtualHome;
   calls: VirtualCalls;
   #registrations: Registrations;
   readonly #running = new Map<VirtualSession, Running>();
   readonly sessions = new Set<VirtualSession>();
-  readonly #codes = new Map<string, Extract<Purpose, { kind: 'enrol' }>>();
+  readonly #codes = new Map<string, Pairing>();
   readonly #seen = new Set<VirtualPne>();
   readonly #busy = new Set<string>();
   readonly #failures = new Map<string, { count: number; notBeforeMs: number }>();
@@ -169,10 +160,6 @@ export class VirtualGateway {
     for (const session of this.sessions) session.stop();
   }
 
-  offline(): void {
-    this.server.hangUp(this.gatewayId);
-  }
-
   online(): void {
     const { calls } = this;
     this.server.dial(this.gatewayId, {
@@ -253,8 +240,7 @@ export class VirtualGateway {
     const { primitives } = this.world;
     const known = purpose.kind === 'resume' ? networks.join(purpose.joinId) : undefined;
     let invitation: Invitation | undefined;
-    const [central, peripheral] = VirtualGatt.connect(this.world, this.dropNextAt);
-    this.dropNextAt = undefined;
+    const [central, peripheral] = VirtualGatt.connect(this.world);
     const request: OpenRequest =
       purpose.kind === 'enrol'
         ? { kind: 'enrol', secret: purpose.secret.slice() }
@@ -269,7 +255,11 @@ export class VirtualGateway {
         ...{ ephemeral: primitives.generateEphemeral(), request },
       },
       start: (opened, started) => {
-        if (purpose.kind === 'enrol') return this.#enrol(purpose, opened, started);
+        if (purpose.kind === 'enrol') {
+          return startPairing(this, purpose, opened, started, () =>
+            this.#codes.delete(toHex(purpose.secret)),
+          );
+        }
         if (purpose.kind === 'establish') invitation = this.#invitation();
         const join = known && networks.join(known.joinId);
         const settlement = join && settlementOf(networks, join);
@@ -373,69 +363,6 @@ export class VirtualGateway {
     const { th1, prk1, openG, openP } = opened;
     driver.feed({ kind: 'opened', th1, prk1, openG, openP });
     return running.driver;
-  }
-
-  #enrol(
-    purpose: Extract<Purpose, { kind: 'enrol' }>,
-    opened: Opened,
-    session: VirtualSession,
-  ): SessionMachine {
-    const { world, server, gatewayId, store } = this;
-    const { operator } = server;
-    const machine = new Machine(
-      GATEWAY_ENROL_MACHINE,
-      {
-        ...{ primitives: world.primitives, expectedThumbprint: purpose.thumbprintPrefix },
-        offer: {
-          ...{ gatewayKey: coseKeyOf(this.signer.publicKey), rootKey: coseKeyOf(operator.root.publicKey) },
-          ...{
-            serverKeys: [coseKeyOf(operator.server.publicKey)],
-            homeAddress: operator.homeAddressOf(this.signer),
-          },
-          ...{ userLabel: this.user, credential: this.credential, nonce: purpose.nonce },
-        },
-      },
-      GATEWAY_ENROL_MACHINE.initial,
-      world.nowMs,
-    );
-    const driver = new VirtualDriver(world, machine, {
-      ...session.effects,
-      claim: ({ nonce, request }) =>
-        this.calls.request(
-          'claim',
-          () => server.enrol(gatewayId, nonce, request),
-          { attempts: 4 },
-          (answer) => {
-            if ('value' in answer) driver.feed({ kind: 'receipt', receipt: answer.value });
-            else driver.feed({ kind: 'refused', status: answer.status });
-          },
-        ),
-      persistEnrolled: ({ pne }) => {
-        const { thumbprint, key, pneId, capability, epoch, rms } = pne;
-        store.home.savePne({
-          ...{
-            thumbprint: Thumbprint(thumbprint),
-            key: encodeCbor(CoseKey.toCbor(coseKeyOf(key), 'CoseKey')),
-          },
-          ...{ pneId: pneId ?? '', ...(capability && { capability }), epoch, rms, enrolledAt: world.seconds },
-        });
-      },
-      persistAcknowledged: ({ pne, nonce }) => {
-        store.home.acknowledgePne(Thumbprint(pne.thumbprint));
-        this.calls.request(
-          'E4',
-          () => server.acknowledgeEnrolment(nonce),
-          { attempts: 1 },
-          () => {},
-        );
-      },
-      enrolled: (): void => {
-        this.#codes.delete(toHex(purpose.secret));
-      },
-    });
-    const { th1, prk1, openG, openP } = opened;
-    driver.feed({ kind: 'opened', th1, prk1, openG, openP });
-    return driver as SessionMachine;
   }
 
   /** Step 7, until the server has taken it. */

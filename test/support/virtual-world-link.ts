@@ -33,10 +33,10 @@ export class VirtualGatt {
   }
 
   /** A connection, as central and peripheral see it. */
-  static connect(world: VirtualWorld, dropAtSegment?: number): readonly [VirtualGatt, VirtualGatt] {
+  static connect(world: VirtualWorld): readonly [VirtualGatt, VirtualGatt] {
     const { linkDrop, dropWithinSegments } = world.faults;
     const drawn = world.chance(linkDrop) ? world.between([1, dropWithinSegments]) : Number.POSITIVE_INFINITY;
-    const life = { segments: dropAtSegment ?? drawn };
+    const life = { segments: drawn };
     const bytes = world.between(world.shape.segmentBytes);
     const [a, b] = [new VirtualGatt(world, bytes, life), new VirtualGatt(world, bytes, life)];
     a.peer = b;
