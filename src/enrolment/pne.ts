@@ -16,6 +16,7 @@ import {
   EnrolOfferPayload,
   EnrolReceiptPayload,
 } from '../messages/enrolment.ts';
+import { parseHomeAddress } from '../messages/home-address.ts';
 import { assembleSign1, parseSign1 } from '../security/cose.ts';
 import { gatewayIdOf, publicKeyOf, thumbprintOf } from '../security/cose-key.ts';
 import { verifyCredential } from '../security/credential.ts';
@@ -141,7 +142,12 @@ function takeOffer(session: PneEnrolSession, { body }: BodyInput): EnrolStep {
     );
     // The receipt's time will be the first floor, so an expiry can't be judged yet.
     const credential = verifyCredential(primitives, pinned(session, offered), offered.credential, { now: 0 });
-    if (!equal(credential.thumbprint, gatewayThumbprint)) throw new CpnsError('credential-invalid');
+    const home = parseHomeAddress(offered.homeAddress);
+    const hangsTogether =
+      equal(credential.thumbprint, gatewayThumbprint) &&
+      equal(home.gatewayId, credential.gatewayId) &&
+      offered.userLabel === credential.userLabel;
+    if (!hangsTogether) throw new CpnsError('credential-invalid', 'the offer is not of its credential');
     session.e1 = body;
     return goTo(
       'signing-claim',
@@ -195,6 +201,7 @@ function takeReceipt(session: PneEnrolSession, { body }: BodyInput): EnrolStep {
     const aboutThis =
       equal(receipt.thumbprint, thumbprintOf(primitives, publicKey)) &&
       equal(receipt.gatewayId, homeGatewayId) &&
+      receipt.userLabel === offer.userLabel &&
       receipt.epoch === epoch;
     if (!aboutThis) throw new CpnsError('receipt-invalid');
     const ownership: Ownership = {

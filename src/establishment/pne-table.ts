@@ -41,6 +41,7 @@ export type PneAction =
   | 'verifySetupRequest'
   | 'answerSetup'
   | 'replaceServerKeys'
+  | 'endDeclined'
   | 'verifyChallenge'
   | 'respond'
   | 'forgetPending'
@@ -70,7 +71,12 @@ export const PNE_TABLE: TransitionTable<PneState, PneInputKind, PneAction> = {
     PnSetupRequest: { do: 'verifySetupRequest', to: ['deciding', 'declined', 'closed'] },
   },
   deciding: { ...ENDS, decided: { do: 'answerSetup', to: ['awaiting-challenge', 'declined'] } },
-  declined: { ...ENDS, ServerKeys: { do: 'replaceServerKeys', to: ['closed'] } },
+  declined: {
+    ...ENDS,
+    linkClosed: { do: 'endDeclined', to: ['closed'] },
+    timeout: { do: 'endDeclined', to: ['closed'] },
+    ServerKeys: { do: 'replaceServerKeys', to: ['closed'] },
+  },
   'awaiting-challenge': {
     ...ENDS,
     AuthenticationChallenge: { do: 'verifyChallenge', to: ['signing', 'closed'] },

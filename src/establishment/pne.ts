@@ -91,6 +91,8 @@ export interface PneSession {
   th2?: Bytes;
   join?: KnownJoin;
   prk2?: Bytes;
+  /** What step 2 said no with. */
+  declinedWith?: DeclineStatus;
 }
 
 /** A message of the gateway, named as in src/messages/types.ts. */
@@ -159,7 +161,8 @@ function raiseFloor(session: PneSession, serverTime: ServerSeconds, nowMs: Monot
   return session.floor;
 }
 
-function decline(status: DeclineStatus): PneStep {
+function decline(session: PneSession, status: DeclineStatus): PneStep {
+  session.declinedWith = status;
   const body = padPnSetupResponse(PnSetupResponse.encode({ status }));
   return goTo('declined', { kind: 'send', message: 'PnSetupResponse', body });
 }
@@ -201,11 +204,11 @@ function verifySetupRequest(session: PneSession, input: PneMessageInput, nowMs: 
       refresh,
     };
     const refusal = ownRefusal(session, refresh);
-    if (refusal) return decline(refusal);
+    if (refusal) return decline(session, refusal);
     return goTo('deciding', { kind: 'ask', question: session.question });
   } catch (error) {
     const status = statusOfError(error);
-    return isSaidInStep2(status) ? decline(status) : closeWith(status);
+    return isSaidInStep2(status) ? decline(session, status) : closeWith(status);
   }
 }
 
@@ -225,7 +228,7 @@ function ownRefusal(session: PneSession, refresh: boolean): DeclineStatus | unde
 
 /** Step 2. */
 function answerSetup(session: PneSession, input: On<'decided'>): PneStep {
-  if (input.status !== 'ok') return decline(input.status);
+  if (input.status !== 'ok') return decline(session, input.status);
   const { identity } = session;
   const body = PnSetupResponse.encode({
     status: 'ok',
@@ -389,6 +392,7 @@ export const PNE_MACHINE: MachineDefinition<PneSession, PneState, PneInput, PneO
       verifySetupRequest(session, input as PneMessageInput, nowMs),
     answerSetup: (session, input) => answerSetup(session, input as On<'decided'>),
     replaceServerKeys: (session, input) => replaceServerKeys(session, input as PneMessageInput),
+    endDeclined: (session) => closeWith(known(session.declinedWith), false),
     verifyChallenge: (session, input, _state, nowMs) =>
       takeChallenge(session, input as PneMessageInput, nowMs),
     respond: (session, input) => respond(session, input as On<'signed'>),

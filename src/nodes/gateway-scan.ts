@@ -7,22 +7,27 @@ import type { Bytes } from '../base/bytes.ts';
 import { toHex } from '../base/bytes.ts';
 import { statusOfError } from '../base/errors.ts';
 import type { Status } from '../base/statuses.ts';
-import type { Clock, MonotonicMs } from '../base/time.ts';
+import type { Clock } from '../base/time.ts';
 import type { Central, GattLink, Sighting } from '../bluetooth/ports.ts';
 import { type Announced, decodeAnnouncement } from '../network/advertisement.ts';
+import { BackOff } from './back-off.ts';
 
 const MAX_CANDIDATES = 256;
 const BACK_OFF_FIRST_MS = 5_000;
 const BACK_OFF_LONGEST_MS = 10 * 60_000;
-/** Between attempts of any kind after a failure: an address is easily changed, so those of all count together too. */
+/** Between attempts with strangers: whoever changes address and announcement each time is held by this alone. */
 const PAUSE_FIRST_MS = 100;
 const PAUSE_LONGEST_MS = 10_000;
+/** The one key that strangers share. */
+const STRANGERS = 'strangers';
 /** A peer that is there answers within a second; one that changed its address never will, and nobody scans meanwhile. */
 const CONNECT_DEADLINE_MS = 3_000;
 
 /** What to do with a PNE in sight; `key` keeps two attempts for one purpose apart. */
 export interface Purpose<T> {
   readonly key: string;
+  /** Nobody we know: all strangers together share one pace. */
+  readonly stranger: boolean;
   readonly value: T;
 }
 
@@ -39,20 +44,19 @@ export interface ScanOptions<T> {
 interface Candidate<T> {
   seen: string;
   purpose: Purpose<T> | undefined;
-  failures: number;
-  notBeforeMs: MonotonicMs;
   state: 'idle' | 'queued' | 'linked';
 }
 
 export class Scan<T> {
   readonly #options: ScanOptions<T>;
+  /** By address and by purpose: an address is easily changed, a purpose is not. */
+  readonly #backOff = new BackOff(BACK_OFF_FIRST_MS, BACK_OFF_LONGEST_MS, 2 * MAX_CANDIDATES);
+  readonly #strangers = new BackOff(PAUSE_FIRST_MS, PAUSE_LONGEST_MS, 1);
   /** Least recently seen first. */
   readonly #candidates = new Map<string, Candidate<T>>();
   readonly #queue: { readonly address: string; readonly purpose: Purpose<T> }[] = [];
   /** Purposes being served or waiting. */
   readonly #busy = new Set<string>();
-  #failuresInARow = 0;
-  #pauseUntilMs: MonotonicMs = 0;
   #connecting = false;
   #scanning = false;
 
@@ -74,11 +78,9 @@ export class Scan<T> {
 
   /** Looks at everybody anew: there is a new code, PN or member. */
   reconsider(): void {
-    for (const candidate of this.#candidates.values()) {
-      candidate.seen = '';
-      candidate.notBeforeMs = 0;
-    }
-    this.#pauseUntilMs = 0;
+    for (const candidate of this.#candidates.values()) candidate.seen = '';
+    this.#backOff.clear();
+    this.#strangers.clear();
   }
 
   #see(sighting: Sighting): void {
@@ -88,12 +90,17 @@ export class Scan<T> {
     this.#choose(candidate, sighting.address, sighting.serviceData);
     const { purpose } = candidate;
     if (!purpose || this.#busy.has(purpose.key)) return;
-    const nowMs = this.#options.clock.monotonicMs();
-    if (nowMs < candidate.notBeforeMs || nowMs < this.#pauseUntilMs) return;
+    if (this.#isHeld(sighting.address, purpose)) return;
     candidate.state = 'queued';
     this.#busy.add(purpose.key);
     this.#queue.push({ address: sighting.address, purpose });
     void this.#connectNext();
+  }
+
+  #isHeld(address: string, { key, stranger }: Purpose<T>): boolean {
+    const nowMs = this.#options.clock.monotonicMs();
+    if (this.#backOff.holds(address, nowMs) || this.#backOff.holds(key, nowMs)) return true;
+    return stranger && this.#strangers.holds(STRANGERS, nowMs);
   }
 
   #choose(candidate: Candidate<T>, address: string, serviceData: Bytes): void {
@@ -107,7 +114,7 @@ export class Scan<T> {
   #candidate(address: string): Candidate<T> {
     const known = this.#candidates.get(address);
     this.#candidates.delete(address);
-    const candidate = known ?? { seen: '', purpose: undefined, failures: 0, notBeforeMs: 0, state: 'idle' };
+    const candidate = known ?? { seen: '', purpose: undefined, state: 'idle' };
     this.#candidates.set(address, candidate);
     if (this.#candidates.size > MAX_CANDIDATES) this.#evict();
     return candidate;
@@ -151,24 +158,21 @@ export class Scan<T> {
   /** After a good end the peer may be served again at once; after a bad one it waits, longer each time. */
   #done(address: string, purpose: Purpose<T>, status: Status): void {
     this.#busy.delete(purpose.key);
-    const again = status === 'ok' || status === 'pn-id-collision';
-    this.#pace(again);
+    this.#remember(address, purpose, status === 'ok' || status === 'pn-id-collision');
     const candidate = this.#candidates.get(address);
     if (!candidate) return;
     candidate.state = 'idle';
     candidate.seen = '';
-    candidate.failures = again ? 0 : candidate.failures + 1;
-    const waitMs = again
-      ? 0
-      : Math.min(BACK_OFF_LONGEST_MS, BACK_OFF_FIRST_MS * 2 ** (candidate.failures - 1));
-    candidate.notBeforeMs = this.#options.clock.monotonicMs() + waitMs;
   }
 
-  #pace(succeeded: boolean): void {
-    this.#failuresInARow = succeeded ? 0 : this.#failuresInARow + 1;
-    const pauseMs = succeeded
-      ? 0
-      : Math.min(PAUSE_LONGEST_MS, PAUSE_FIRST_MS * 2 ** (this.#failuresInARow - 1));
-    this.#pauseUntilMs = this.#options.clock.monotonicMs() + pauseMs;
+  #remember(address: string, { key, stranger }: Purpose<T>, succeeded: boolean): void {
+    const nowMs = this.#options.clock.monotonicMs();
+    for (const held of [address, key]) {
+      if (succeeded) this.#backOff.succeeded(held);
+      else this.#backOff.failed(held, nowMs);
+    }
+    if (!stranger) return;
+    if (succeeded) this.#strangers.succeeded(STRANGERS);
+    else this.#strangers.failed(STRANGERS, nowMs);
   }
 }

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { type Bytes, equal, fromHex, toHex } from '../base/bytes.ts';
 import { CpnsError, statusOfError } from '../base/errors.ts';
 import { type JoinId, PN_ID_BYTES, PnId } from '../base/ids.ts';
-import type { Status } from '../base/statuses.ts';
+import { STATUSES, type Status } from '../base/statuses.ts';
 import type { Clock } from '../base/time.ts';
 import { openCentral } from '../bluetooth/open.ts';
 import type { Central, GattLink } from '../bluetooth/ports.ts';
@@ -359,12 +359,14 @@ export class GatewayNode {
   #choose(announced: Announced): Purpose<LinkPurpose> | undefined {
     if (announced.mode === 'gateway') return undefined;
     const pairing = this.#pairings.find(announced);
-    if (pairing) return { key: `enrol ${toHex(pairing.secret)}`, value: { kind: 'enrol', pairing } };
+    if (pairing)
+      return { key: `enrol ${toHex(pairing.secret)}`, stranger: false, value: { kind: 'enrol', pairing } };
     const joinId = this.#recognise(announced);
-    if (joinId) return { key: `resume ${toHex(joinId)}`, value: { kind: 'resume', joinId } };
+    if (joinId) return { key: `resume ${toHex(joinId)}`, stranger: false, value: { kind: 'resume', joinId } };
     if (!announced.join || !this.#options.config.pn.invite) return undefined;
     return {
       key: `establish ${toHex(announced.salt)}${toHex(announced.tags)}`,
+      stranger: true,
       value: { kind: 'establish' },
     };
   }
@@ -429,8 +431,8 @@ export class GatewayNode {
           this.#links.delete(session);
           const wasLive = this.#sessions.ended(session);
           this.#ended(gatt, purpose, invitation?.pnId ?? plan.join?.pnId, status);
-          // A member that was lost is looked for again at once; what failed backs off.
-          resolve(wasLive ? 'ok' : status);
+          // A member that was lost is looked for again at once; what failed, or was refused while live, backs off.
+          resolve(wasLive && wentQuietly(status) ? 'ok' : status);
         },
       });
       this.#links.add(session);
@@ -516,4 +518,9 @@ export class GatewayNode {
   #emit(event: GatewayEvent): void {
     this.#options.onEvent?.(event);
   }
+}
+
+/** Whether a live link ended without anybody finding fault. */
+function wentQuietly(status: Status): boolean {
+  return status === 'shutting-down' || STATUSES[status].class === 'link';
 }

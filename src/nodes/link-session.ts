@@ -197,7 +197,7 @@ export class LinkSession {
 
   #take(event: LinkEvent): void {
     if (event.kind === 'opened') this.#open(event);
-    if (event.kind === 'message') this.#message(messageName(event.type) ?? 'unknown', event.body);
+    if (event.kind === 'message') this.#message(nameOf(event.type, event.lane), event.body);
     if (event.kind === 'closed') this.#closed(event.status);
   }
 
@@ -223,6 +223,12 @@ export class LinkSession {
     if (this.#machine.waiting >= MAX_WAITING_INPUTS) this.#leave('link-violation', false);
     else this.#machine.feed(fromLink({ kind, body }));
   }
+}
+
+/** The message of a type byte on its own lane; anything else is a kind that no table has. */
+function nameOf(type: number, lane: number): string {
+  const name = messageName(type);
+  return name !== undefined && MESSAGE_TYPES[name].lane === lane ? name : 'unknown';
 }
 
 /** Widens an input: which kinds a machine knows is for its table to say. */

@@ -61,7 +61,7 @@ class Enrolment {
     const { gateway, operator, homeAddress, credential } = this.table;
     const offer = {
       ...{ gatewayKey: coseKeyOf(gateway.publicKey), rootKey: coseKeyOf(operator.root.publicKey) },
-      ...{ serverKeys: [coseKeyOf(operator.server.publicKey)], homeAddress, userLabel: 'alice', credential },
+      ...{ serverKeys: [coseKeyOf(operator.server.publicKey)], homeAddress, userLabel: 'bob', credential },
       nonce: new Uint8Array(16),
     };
     const session = { primitives: PRIMITIVES, offer, expectedThumbprint: this.expected };
@@ -82,7 +82,7 @@ class Enrolment {
     const value = {
       thumbprint: operator.thumbprintOf(pne),
       gatewayId,
-      userLabel: 'alice',
+      userLabel: 'bob',
       epoch: 1,
       serverTime: NOW,
       ...over,

@@ -45,6 +45,8 @@ const waiting = (): PneInput => ({ kind: 'Waiting', body: Waiting.encode({ statu
 /** What ends a link, in every state; in `signing` the pending join goes with it. */
 function ends(at: PneState): PneRow[] {
   const forget = at === 'signing' ? ['forgetPending'] : [];
+  // A PNE that said no ends with its own word, however the link ends.
+  const named = (close: string) => (at === 'declined' ? 'close declined' : close);
   const row = (on: PneInput['kind'], input: () => PneInput, close: string, when?: string): PneRow => ({
     ...{ at, on, input, to: 'closed', says: [...forget, close] },
     ...(when !== undefined && { when }),
@@ -53,8 +55,8 @@ function ends(at: PneState): PneRow[] {
     row('Abort', () => abort('busy'), 'close busy'),
     row('Abort', () => ({ kind: 'Abort', body: GARBAGE }), 'close malformed', 'malformed'),
     row('failed', () => ({ kind: 'failed', status: 'cannot-persist' }), 'close cannot-persist, abort'),
-    ...(at === 'member' ? [] : [row('timeout', () => ({ kind: 'timeout' }), 'close timeout, abort')]),
-    row('linkClosed', () => ({ kind: 'linkClosed', status: 'link-lost' }), 'close link-lost'),
+    ...(at === 'member' ? [] : [row('timeout', () => ({ kind: 'timeout' }), named('close timeout, abort'))]),
+    row('linkClosed', () => ({ kind: 'linkClosed', status: 'link-lost' }), named('close link-lost')),
     row(
       'stop',
       () => ({ kind: 'stop' }),
@@ -217,7 +219,8 @@ describe('PNE: deadlines', () => {
       const bench = pneAt(state);
       assert.equal(bench.machine.deadlineAt, bench.nowMs + afterMs);
       bench.nowMs += afterMs;
-      assert.ok(summary(bench.feed({ kind: 'timeout' })).includes('close timeout, abort'));
+      const close = state === 'declined' ? 'close declined' : 'close timeout, abort';
+      assert.ok(summary(bench.feed({ kind: 'timeout' })).includes(close));
       assert.equal(bench.machine.state, 'closed');
       assert.equal(bench.machine.deadlineAt, undefined);
       assert.equal(bench.disk.pending.size, bench.disk.signed);

@@ -178,10 +178,27 @@ describe('a network with everything real but the air', function () {
       const initiating = await network.gateway('Bob', 'Kitchen', INVITING);
       const pne = await network.pne('Watch', { ask: () => Promise.resolve('declined') });
       await enrol(pne, home);
-      await network.until('declined', () => linkEnds('declined')() >= 1);
+      await network.until('declined, at both', () => linkEnds('declined')() >= 2);
       await network.until('nothing left', () => initiating.pns().length === 0);
       assert.deepEqual(pne.status().pending, []);
       assert.ok(!steps().includes(3), 'the server never hears of it');
+    });
+
+    it('the PNE was revoked while a member: it is not called again at once', async () => {
+      const home = await network.gateway('Alice', 'Hall');
+      const initiating = await network.gateway('Bob', 'Kitchen', INVITING);
+      const pne = await network.pne('Watch');
+      await enrol(pne, home);
+      await network.until('live', () => initiating.pns()[0]?.joins[0]?.link === true);
+      const admin = openServerAdmin(network.serverDir);
+      admin.revokePne(pne.status().thumbprint);
+      admin.close();
+      const link = network.radio.counters().links.find(({ open }) => open);
+      network.radio.dropLink(link?.central ?? '', link?.peripheral ?? '');
+      await network.until('told so', () => linkEnds('revoked-pne')() >= 2);
+      const links = network.radio.counters().links.length;
+      await new Promise((resolve) => setTimeout(resolve, 1_000));
+      assert.equal(network.radio.counters().links.length, links, 'no link within a second');
     });
 
     it('the PNE was revoked', async () => {
