@@ -20,6 +20,8 @@ const PAUSE_FIRST_MS = 100;
 const PAUSE_LONGEST_MS = 10_000;
 /** The one key that strangers share. */
 const STRANGERS = 'strangers';
+/** Strangers that wait for their turn; one more is seen again, if it is there at all. */
+const MAX_WAITING_STRANGERS = 4;
 /** A peer that is there answers within a second; one that changed its address never will, and nobody scans meanwhile. */
 const CONNECT_DEADLINE_MS = 3_000;
 
@@ -47,14 +49,25 @@ interface Candidate<T> {
   state: 'idle' | 'queued' | 'linked';
 }
 
+interface Waiting<T> {
+  readonly address: string;
+  readonly purpose: Purpose<T>;
+}
+
 export class Scan<T> {
   readonly #options: ScanOptions<T>;
-  /** By address and by purpose: an address is easily changed, a purpose is not. */
+  /** By address, and by purpose of strangers: an address is easily changed, a purpose is not. */
   readonly #backOff = new BackOff(BACK_OFF_FIRST_MS, BACK_OFF_LONGEST_MS, 2 * MAX_CANDIDATES);
+  /**
+   * By purpose, of PNEs we know: short, because whoever plays an announcement back fails in the name of the PNE, which
+   * is not to be kept out for it.
+   */
+  readonly #known = new BackOff(BACK_OFF_FIRST_MS, PAUSE_LONGEST_MS, MAX_CANDIDATES);
   readonly #strangers = new BackOff(PAUSE_FIRST_MS, PAUSE_LONGEST_MS, 1);
   /** Least recently seen first. */
   readonly #candidates = new Map<string, Candidate<T>>();
-  readonly #queue: { readonly address: string; readonly purpose: Purpose<T> }[] = [];
+  /** Those we know before strangers, of whom there may be any number. */
+  readonly #queue: Waiting<T>[] = [];
   /** Purposes being served or waiting. */
   readonly #busy = new Set<string>();
   #connecting = false;
@@ -79,8 +92,7 @@ export class Scan<T> {
   /** Looks at everybody anew: there is a new code, PN or member. */
   reconsider(): void {
     for (const candidate of this.#candidates.values()) candidate.seen = '';
-    this.#backOff.clear();
-    this.#strangers.clear();
+    for (const held of [this.#backOff, this.#known, this.#strangers]) held.clear();
   }
 
   #see(sighting: Sighting): void {
@@ -91,16 +103,39 @@ export class Scan<T> {
     const { purpose } = candidate;
     if (!purpose || this.#busy.has(purpose.key)) return;
     if (this.#isHeld(sighting.address, purpose)) return;
+    if (!this.#enqueue({ address: sighting.address, purpose })) return;
     candidate.state = 'queued';
     this.#busy.add(purpose.key);
-    this.#queue.push({ address: sighting.address, purpose });
     void this.#connectNext();
   }
 
   #isHeld(address: string, { key, stranger }: Purpose<T>): boolean {
     const nowMs = this.#options.clock.monotonicMs();
-    if (this.#backOff.holds(address, nowMs) || this.#backOff.holds(key, nowMs)) return true;
-    return stranger && this.#strangers.holds(STRANGERS, nowMs);
+    if (this.#backOff.holds(address, nowMs)) return true;
+    if (!stranger) return this.#known.holds(key, nowMs);
+    return this.#backOff.holds(key, nowMs) || this.#strangers.holds(STRANGERS, nowMs);
+  }
+
+  #enqueue(waiting: Waiting<T>): boolean {
+    const queue = this.#queue;
+    const firstStranger = queue.findIndex(({ purpose }) => purpose.stranger);
+    const known = firstStranger < 0 ? queue.length : firstStranger;
+    if (!waiting.purpose.stranger) queue.splice(known, 0, waiting);
+    else if (queue.length - known < MAX_WAITING_STRANGERS) queue.push(waiting);
+    else return false;
+    return true;
+  }
+
+  /** The next whose turn it is. A stranger that waited while another failed is held like one that is seen now. */
+  #next(): Waiting<T> | undefined {
+    for (let next = this.#queue.shift(); next; next = this.#queue.shift()) {
+      const { address, purpose } = next;
+      if (!purpose.stranger || !this.#strangers.holds(STRANGERS, this.#options.clock.monotonicMs()))
+        return next;
+      this.#busy.delete(purpose.key);
+      this.#setState(address, 'idle');
+    }
+    return undefined;
   }
 
   #choose(candidate: Candidate<T>, address: string, serviceData: Bytes): void {
@@ -130,7 +165,7 @@ export class Scan<T> {
 
   async #connectNext(): Promise<void> {
     if (this.#connecting) return;
-    const next = this.#queue.shift();
+    const next = this.#next();
     if (!next) return;
     this.#connecting = true;
     const { central, serve, onConnectFailed } = this.#options;
@@ -167,12 +202,10 @@ export class Scan<T> {
 
   #remember(address: string, { key, stranger }: Purpose<T>, succeeded: boolean): void {
     const nowMs = this.#options.clock.monotonicMs();
-    for (const held of [address, key]) {
-      if (succeeded) this.#backOff.succeeded(held);
-      else this.#backOff.failed(held, nowMs);
-    }
-    if (!stranger) return;
-    if (succeeded) this.#strangers.succeeded(STRANGERS);
-    else this.#strangers.failed(STRANGERS, nowMs);
+    const note = (backOff: BackOff, held: string) =>
+      succeeded ? backOff.succeeded(held) : backOff.failed(held, nowMs);
+    note(this.#backOff, address);
+    note(stranger ? this.#backOff : this.#known, key);
+    if (stranger) note(this.#strangers, STRANGERS);
   }
 }
