@@ -37,6 +37,7 @@ export interface SessionsOptions {
   readonly registrations: Registrations;
   readonly gatewayId: GatewayId;
   readonly serverKeys: () => ServerKeys;
+  readonly serverKeysStatement: () => Bytes | undefined;
   readonly credential: () => Bytes;
   readonly gatewayInfo: GatewayInfo;
   readonly onLive: (join: GatewayJoin, version: number) => void;
@@ -123,13 +124,13 @@ export class Sessions {
   }
 
   #common() {
-    const { primitives, serverKeys, gatewayId, credential, gatewayInfo } = this.#options;
+    const { primitives, serverKeys, serverKeysStatement, gatewayId, credential, gatewayInfo } = this.#options;
     return {
       primitives,
       serverKeys: serverKeys(),
       gatewayId,
       credential: credential(),
-      serverKeysStatement: undefined,
+      serverKeysStatement: serverKeysStatement(),
       gatewayInfo,
     };
   }
