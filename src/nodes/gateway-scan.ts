@@ -38,7 +38,7 @@ export interface ScanOptions<T> {
   readonly clock: Clock;
   /** Says what an announcement is good for; undefined for nothing. Called again only when the announcement changed. */
   readonly choose: (announced: Announced, address: string) => Purpose<T> | undefined;
-  /** A link is up. Settles, with how it ended, when the link is down. */
+  /** A link is up. Settles when it is down: `ok` when there is no reason to wait, whatever the peer says its own is. */
   readonly serve: (gatt: GattLink, purpose: T) => Promise<Status>;
   readonly onConnectFailed: (address: string, status: Status) => void;
 }
@@ -193,7 +193,7 @@ export class Scan<T> {
   /** After a good end the peer may be served again at once; after a bad one it waits, longer each time. */
   #done(address: string, purpose: Purpose<T>, status: Status): void {
     this.#busy.delete(purpose.key);
-    this.#remember(address, purpose, status === 'ok' || status === 'pn-id-collision');
+    this.#remember(address, purpose, status === 'ok');
     const candidate = this.#candidates.get(address);
     if (!candidate) return;
     candidate.state = 'idle';

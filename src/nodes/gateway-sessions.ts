@@ -5,6 +5,7 @@
 import { type Bytes, equal, toHex } from '../base/bytes.ts';
 import { CpnsError, statusOfError } from '../base/errors.ts';
 import type { GatewayId, JoinId, PnId } from '../base/ids.ts';
+import type { Status } from '../base/statuses.ts';
 import type { Clock } from '../base/time.ts';
 import {
   GATEWAY_MACHINE,
@@ -37,7 +38,6 @@ export interface SessionsOptions {
   readonly registrations: Registrations;
   readonly gatewayId: GatewayId;
   readonly serverKeys: () => ServerKeys;
-  readonly serverKeysStatement: () => Bytes | undefined;
   readonly credential: () => Bytes;
   readonly gatewayInfo: GatewayInfo;
   readonly onLive: (join: GatewayJoin, version: number) => void;
@@ -49,7 +49,17 @@ interface Running {
   readonly data: GatewaySession;
   readonly driver: AnyMachineDriver;
   live: boolean;
+  /** The server's no to step 3, which is not to be taken from a peer. */
+  refusedWith: Status | undefined;
 }
+
+/** What a link had come to when it went down. */
+export interface SessionEnd {
+  readonly live: boolean;
+  readonly refusedWith: Status | undefined;
+}
+
+const UNPROVEN: SessionEnd = { live: false, refusedWith: undefined };
 
 export class Sessions {
   readonly routes = new RoutingTable<LinkSession>();
@@ -76,12 +86,12 @@ export class Sessions {
     return this.#start(data, opened, session);
   }
 
-  /** A link went down. @returns whether it was that of a live member */
-  ended(session: LinkSession): boolean {
-    const live = this.#running.get(session)?.live ?? false;
+  /** A link went down. */
+  ended(session: LinkSession): SessionEnd {
+    const { live = false, refusedWith } = this.#running.get(session) ?? {};
     this.routes.remove(session);
     this.#running.delete(session);
-    return live;
+    return { live, refusedWith };
   }
 
   tell(joinId: JoinId, input: GatewayInput): void {
@@ -124,13 +134,13 @@ export class Sessions {
   }
 
   #common() {
-    const { primitives, serverKeys, serverKeysStatement, gatewayId, credential, gatewayInfo } = this.#options;
+    const { primitives, serverKeys, gatewayId, credential, gatewayInfo } = this.#options;
     return {
       primitives,
       serverKeys: serverKeys(),
       gatewayId,
       credential: credential(),
-      serverKeysStatement: serverKeysStatement(),
+      serverKeysStatement: undefined,
       gatewayInfo,
     };
   }
@@ -148,7 +158,7 @@ export class Sessions {
       { ...session.effects, ...this.#effects(session, (input) => driver.feed(input)) },
       this.#options.clock,
     );
-    const running: Running = { session, data, driver: driver as AnyMachineDriver, live: false };
+    const running: Running = { session, data, driver: driver as AnyMachineDriver, ...UNPROVEN };
     this.#running.set(session, running);
     const { th1, prk1, openG, openP } = opened;
     driver.feed({ kind: 'opened', th1, prk1, openG, openP });
@@ -164,7 +174,12 @@ export class Sessions {
         session.nameJoin(toHex(txn));
       },
       register: ({ txn, request }: On<'register'>) => {
-        const refused = (error: unknown) => feed({ kind: 'refused', status: statusOfError(error) });
+        const refused = (error: unknown) => {
+          const status = statusOfError(error);
+          const running = this.#running.get(session);
+          if (running) running.refusedWith = status;
+          feed({ kind: 'refused', status });
+        };
         registrations
           .register(txn, request)
           .then((challenge) => feed({ kind: 'challenged', challenge }), refused);

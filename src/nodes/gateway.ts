@@ -171,7 +171,6 @@ export class GatewayNode {
       ...shared,
       networks: store.networks,
       registrations: this.#registrations,
-      serverKeysStatement: () => this.#identity.serverKeysStatement,
       credential: () => this.#identity.credential,
       gatewayInfo: { capability: config.pn.capability, subscription: config.pn.subscription },
       onLive: (member, version) =>
@@ -430,10 +429,11 @@ export class GatewayNode {
         },
         onEnd: (status) => {
           this.#links.delete(session);
-          const wasLive = this.#sessions.ended(session);
+          const { live, refusedWith } = this.#sessions.ended(session);
           this.#ended(gatt, purpose, invitation?.pnId ?? plan.join?.pnId, status);
-          // A member that was lost is looked for again at once; what failed, or was refused while live, backs off.
-          resolve(wasLive && wentQuietly(status) ? 'ok' : status);
+          // Looked for again at once: a member that was lost, and one whose PN ID the server (no peer) says is taken.
+          const again = (live && wentQuietly(status)) || refusedWith === 'pn-id-collision';
+          resolve(again ? 'ok' : status);
         },
       });
       this.#links.add(session);
@@ -476,8 +476,11 @@ export class GatewayNode {
   /** A PN that no other link needs and that never had a member vanishes with the failure. */
   #ended(gatt: GattLink, purpose: LinkPurpose, pnId: PnId | undefined, status: Status): void {
     if (purpose.kind === 'enrol') this.#pairings.ended(purpose.pairing, status);
-    if (pnId && !this.#sessions.uses(pnId)) {
-      this.#parts.store.networks.removePn(pnId, 'provisional');
+    try {
+      if (pnId && !this.#sessions.uses(pnId)) this.#parts.store.networks.removePn(pnId, 'provisional');
+    } catch (error) {
+      // It vanishes with the next link that ends.
+      this.#emit({ kind: 'problem', what: 'provisional network', status: statusOfError(error) });
     }
     this.#emit({ kind: 'link', address: gatt.peerAddress, state: 'down', status });
   }

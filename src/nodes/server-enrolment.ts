@@ -207,7 +207,6 @@ export class Enrolment {
       homeAddress: formatHomeAddress({ gatewayId, realm }),
       ...{ userLabel, gatewayLabel, gatewayId, realm },
       serverTime: now,
-      serverKeysStatement: operator.serverKeysStatement(now),
     });
   }
 }
