@@ -6,7 +6,7 @@ import { type Bytes, equal } from '../base/bytes.ts';
 import { CpnsError } from '../base/errors.ts';
 import type { Status } from '../base/statuses.ts';
 import type { MachineDefinition, Step, TransitionTable } from '../establishment/machine.ts';
-import { type CloseOutput, checked, closeWith, endStatus, known } from '../establishment/session.ts';
+import { type CloseOutput, checked, closeWith, ENDS, endStatus, known } from '../establishment/session.ts';
 import type { CoseKey } from '../messages/common.ts';
 import { EnrolAck, EnrolClaimPayload, EnrolmentRequest, EnrolOfferPayload } from '../messages/enrolment.ts';
 import { assembleSign1, parseSign1 } from '../security/cose.ts';
@@ -45,14 +45,6 @@ type Action =
   | 'finish'
   | 'closeWithAbort'
   | 'closeQuietly';
-
-const ENDS = {
-  Abort: { do: 'closeQuietly', to: ['closed'] },
-  failed: { do: 'closeWithAbort', to: ['closed'] },
-  timeout: { do: 'closeWithAbort', to: ['closed'] },
-  linkClosed: { do: 'closeQuietly', to: ['closed'] },
-  stop: { do: 'closeWithAbort', to: ['closed'] },
-} as const;
 
 export const GATEWAY_ENROL_TABLE: TransitionTable<GatewayEnrolState, Kind, Action> = {
   opening: { ...ENDS, opened: { do: 'signOffer', to: ['signing-offer'] } },

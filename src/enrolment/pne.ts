@@ -8,7 +8,7 @@ import type { GatewayId } from '../base/ids.ts';
 import type { Status } from '../base/statuses.ts';
 import type { ServerSeconds } from '../base/time.ts';
 import type { MachineDefinition, Step, TransitionTable } from '../establishment/machine.ts';
-import { type CloseOutput, checked, closeWith, endStatus, known } from '../establishment/session.ts';
+import { type CloseOutput, checked, closeWith, ENDS, endStatus, known } from '../establishment/session.ts';
 import type { CoseKey } from '../messages/common.ts';
 import {
   EnrolAck,
@@ -45,14 +45,6 @@ type Kind =
   | 'linkClosed'
   | 'stop';
 type Action = 'open' | 'takeOffer' | 'sendClaim' | 'takeReceipt' | 'closeWithAbort' | 'closeQuietly';
-
-const ENDS = {
-  Abort: { do: 'closeQuietly', to: ['closed'] },
-  failed: { do: 'closeWithAbort', to: ['closed'] },
-  timeout: { do: 'closeWithAbort', to: ['closed'] },
-  linkClosed: { do: 'closeQuietly', to: ['closed'] },
-  stop: { do: 'closeWithAbort', to: ['closed'] },
-} as const;
 
 export const PNE_ENROL_TABLE: TransitionTable<PneEnrolState, Kind, Action> = {
   opening: { ...ENDS, opened: { do: 'open', to: ['awaiting-offer'] } },

@@ -3,6 +3,7 @@
  * of an earlier one (docs/protocol.md §6, §8, §10). Data only; what the actions do is in gateway.ts.
  */
 import type { TransitionTable } from './machine.ts';
+import { ENDS } from './session.ts';
 
 export type GatewayState =
   | 'opening' // waiting for both OPENs
@@ -61,14 +62,6 @@ export type GatewayAction =
   | 'closeWithAbort'
   | 'closeQuietly'
   | 'ignore';
-
-const ENDS = {
-  Abort: { do: 'closeQuietly', to: ['closed'] },
-  failed: { do: 'closeWithAbort', to: ['closed'] },
-  timeout: { do: 'closeWithAbort', to: ['closed'] },
-  linkClosed: { do: 'closeQuietly', to: ['closed'] },
-  stop: { do: 'closeWithAbort', to: ['closed'] },
-} as const;
 
 /**
  * From step 4 on a session is told whatever the server says of its PN and its join, also again and also of other members:

@@ -3,6 +3,7 @@
  * earlier one (docs/protocol.md §6, §8, §10). Data only; what the actions do is in pne.ts.
  */
 import type { TransitionTable } from './machine.ts';
+import { ENDS } from './session.ts';
 
 export type PneState =
   | 'opening' // waiting for both OPENs
@@ -54,15 +55,6 @@ export type PneAction =
   | 'closeWithAbort'
   | 'closeQuietly'
   | 'ignore';
-
-/** What ends a link in any state, the same everywhere. */
-const ENDS = {
-  Abort: { do: 'closeQuietly', to: ['closed'] },
-  failed: { do: 'closeWithAbort', to: ['closed'] },
-  timeout: { do: 'closeWithAbort', to: ['closed'] },
-  linkClosed: { do: 'closeQuietly', to: ['closed'] },
-  stop: { do: 'closeWithAbort', to: ['closed'] },
-} as const;
 
 export const PNE_TABLE: TransitionTable<PneState, PneInputKind, PneAction> = {
   opening: { ...ENDS, opened: { do: 'open', to: ['awaiting-setup-request', 'awaiting-resume'] } },

@@ -15,6 +15,15 @@ export interface CloseOutput {
   readonly abort: boolean;
 }
 
+/** What ends a link in any state, the same in every table of a link's machine. */
+export const ENDS = {
+  Abort: { do: 'closeQuietly', to: ['closed'] },
+  failed: { do: 'closeWithAbort', to: ['closed'] },
+  timeout: { do: 'closeWithAbort', to: ['closed'] },
+  linkClosed: { do: 'closeQuietly', to: ['closed'] },
+  stop: { do: 'closeWithAbort', to: ['closed'] },
+} as const;
+
 type Ended = Step<'closed', CloseOutput>;
 
 export function closeWith(status: Status, abort = true): Ended {
