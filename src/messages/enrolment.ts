@@ -15,7 +15,7 @@ import {
   serverSeconds,
   thumbprint,
 } from './common.ts';
-import { GatewayCredentialPayload } from './credential.ts';
+import { GatewayCredentialPayload, ServerKeysPayload } from './credential.ts';
 import { Open } from './link.ts';
 import { embedded, message, signed } from './message.ts';
 import { bytes, type TypeOf, text, tuple } from './schema.ts';
@@ -155,6 +155,7 @@ export const GatewayEnrolment = message(
     gatewayId: field(8, gatewayId()),
     serverTime: field(9, serverSeconds()),
     realm: field(10, realm()),
+    serverKeysStatement: optional(11, signed(ServerKeysPayload, { max: 512 }), 'for PNEs, type 33'),
   }),
 );
 export type GatewayEnrolment = TypeOf<typeof GatewayEnrolment>;

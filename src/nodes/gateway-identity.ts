@@ -24,6 +24,8 @@ export interface GatewayIdentity {
   readonly tls: TlsIdentity;
   readonly credential: Bytes;
   readonly serverKeys: ServerKeys;
+  /** The root's word about them, for a PNE that has older ones (type 33). */
+  readonly serverKeysStatement: Bytes | undefined;
   /** What E1 says, apart from its nonce. */
   readonly offer: Omit<Offer, 'nonce'>;
 }
@@ -52,6 +54,7 @@ export function readGatewayIdentity(
     },
     credential,
     serverKeys: pinServerKeys(primitives, rootKey, serverKeys),
+    serverKeysStatement: answer.serverKeysStatement,
     offer: { gatewayKey, rootKey, serverKeys, homeAddress, userLabel, credential },
   };
 }

@@ -38,6 +38,7 @@ export interface SessionsOptions {
   readonly registrations: Registrations;
   readonly gatewayId: GatewayId;
   readonly serverKeys: () => ServerKeys;
+  readonly serverKeysStatement: () => Bytes | undefined;
   readonly credential: () => Bytes;
   readonly gatewayInfo: GatewayInfo;
   readonly onLive: (join: GatewayJoin, version: number) => void;
@@ -134,13 +135,13 @@ export class Sessions {
   }
 
   #common() {
-    const { primitives, serverKeys, gatewayId, credential, gatewayInfo } = this.#options;
+    const { primitives, serverKeys, serverKeysStatement, gatewayId, credential, gatewayInfo } = this.#options;
     return {
       primitives,
       serverKeys: serverKeys(),
       gatewayId,
       credential: credential(),
-      serverKeysStatement: undefined,
+      serverKeysStatement: serverKeysStatement(),
       gatewayInfo,
     };
   }

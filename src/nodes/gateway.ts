@@ -171,6 +171,7 @@ export class GatewayNode {
       ...shared,
       networks: store.networks,
       registrations: this.#registrations,
+      serverKeysStatement: () => this.#identity.serverKeysStatement,
       credential: () => this.#identity.credential,
       gatewayInfo: { capability: config.pn.capability, subscription: config.pn.subscription },
       onLive: (member, version) =>

@@ -207,6 +207,7 @@ export class Enrolment {
       homeAddress: formatHomeAddress({ gatewayId, realm }),
       ...{ userLabel, gatewayLabel, gatewayId, realm },
       serverTime: now,
+      serverKeysStatement: operator.serverKeysStatement(now),
     });
   }
 }

@@ -263,6 +263,7 @@ export const SAMPLES: readonly Sample[] = [
       gatewayId,
       serverTime: MAX,
       realm: t(47),
+      serverKeysStatement: b(512),
     },
   ),
   sample(StatusBody, { status: 'ok' }, { status: 'timeout' }),
