@@ -24,7 +24,8 @@ export function readOwner(store: PneStore, primitives: Primitives): Owner | unde
   const stored = store.ownership();
   if (!stored) return undefined;
   const offer = EnrolOfferPayload.decode(stored.offer);
-  const pinned = pinServerKeys(primitives, offer.rootKey, offer.serverKeys);
+  // An older statement of the root may list a key that leaked and was replaced since.
+  const pinned = pinServerKeys(primitives, offer.rootKey, offer.serverKeys, stored.enrolledAt);
   const statement = stored.serverKeysStatement;
   return {
     userLabel: stored.userLabel,

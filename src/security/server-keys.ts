@@ -12,7 +12,7 @@ import { openSigned } from './signed-message.ts';
 
 export interface ServerKeys {
   readonly root: PublicKey;
-  /** When the root stated this set; 0 for a set pinned at enrolment. */
+  /** When the root stated this set, or at a PNE the server's time of the enrolment that pinned it. */
   readonly issuedAt: ServerSeconds;
   readonly keys: readonly { readonly kid: Bytes; readonly key: PublicKey }[];
 }

@@ -48,6 +48,7 @@ CREATE TABLE known_join (
 ) STRICT;
 CREATE UNIQUE INDEX one_membership_a_pn ON known_join (pn_id) WHERE state = 'member';
 `,
+  `ALTER TABLE ownership ADD COLUMN enrolled_at INTEGER NOT NULL DEFAULT 0; -- serverTime of the receipt`,
 ];
 
 /** A join is forgotten unsettled after the PNE was powered this long. */
@@ -67,6 +68,15 @@ export interface Membership {
   readonly join: KnownJoin;
   /** The signed inventory, exact bytes. */
   readonly inventory: Bytes;
+}
+
+interface OwnershipRow {
+  offer: Buffer;
+  user_label: string;
+  epoch: number;
+  home_rms: Buffer;
+  server_keys: Buffer | null;
+  enrolled_at: number;
 }
 
 interface JoinRow {
@@ -89,10 +99,8 @@ export class PneStore {
     this.#db = openDatabase(path, MIGRATIONS);
   }
 
-  ownership(): StoredOwnership | undefined {
-    const row = this.#db.prepare('SELECT * FROM ownership').get() as
-      | { offer: Buffer; user_label: string; epoch: number; home_rms: Buffer; server_keys: Buffer | null }
-      | undefined;
+  ownership(): (StoredOwnership & { readonly enrolledAt: ServerSeconds }) | undefined {
+    const row = this.#db.prepare('SELECT * FROM ownership').get() as OwnershipRow | undefined;
     if (!row) return undefined;
     return {
       offer: own(row.offer),
@@ -100,6 +108,7 @@ export class PneStore {
       epoch: row.epoch,
       homeRms: own(row.home_rms),
       serverKeysStatement: row.server_keys ? own(row.server_keys) : undefined,
+      enrolledAt: row.enrolled_at,
     };
   }
 
@@ -129,8 +138,8 @@ export class PneStore {
     this.#write(() => {
       const { offer, userLabel, epoch, homeRms } = ownership;
       this.#db
-        .prepare('INSERT OR REPLACE INTO ownership VALUES (1, ?, ?, ?, ?, NULL)')
-        .run(offer, userLabel, epoch, homeRms);
+        .prepare('INSERT OR REPLACE INTO ownership VALUES (1, ?, ?, ?, ?, NULL, ?)')
+        .run(offer, userLabel, epoch, homeRms, serverTime);
       this.#db.prepare('UPDATE enrolment_code SET spent_on = NULL').run();
       this.#raiseFloor(serverTime, poweredSeconds);
     });
