@@ -37,7 +37,8 @@ export class Asker {
     this.#lines.on('line', (line) => {
       const next = this.#waiting.shift();
       if (next) next(line);
-      else if (this.#typed.length < 16) this.#typed.push(line);
+      // A pipe may be early; a person who presses a key twice has not consented to a question that comes later.
+      else if (!terminal && this.#typed.length < 16) this.#typed.push(line);
     });
     this.#lines.on('SIGINT', () => {
       this.#interrupted = true;
