@@ -28,15 +28,26 @@ export class Buckets {
 
   /** Takes one token. @returns 0, or the seconds to wait when there was none */
   take(name: string, nowMs: number): number {
-    const { burst, perSecond } = this.#policy;
-    const known = this.#buckets.get(name);
-    const gained = known ? ((nowMs - known.atMs) / 1_000) * perSecond : burst;
-    const tokens = Math.min(burst, (known?.tokens ?? 0) + gained);
+    const { perSecond } = this.#policy;
+    const tokens = this.#tokens(name, nowMs);
     this.#buckets.delete(name);
     this.#buckets.set(name, { tokens: tokens >= 1 ? tokens - 1 : tokens, atMs: nowMs });
     const [oldest] = this.#buckets.keys();
     if (this.#buckets.size > MAX_NAMES && oldest !== undefined) this.#buckets.delete(oldest);
     return tokens >= 1 ? 0 : Math.ceil((1 - tokens) / perSecond);
+  }
+
+  /** What {@link take} would say, taking nothing. */
+  wait(name: string, nowMs: number): number {
+    const tokens = this.#tokens(name, nowMs);
+    return tokens >= 1 ? 0 : Math.ceil((1 - tokens) / this.#policy.perSecond);
+  }
+
+  #tokens(name: string, nowMs: number): number {
+    const { burst, perSecond } = this.#policy;
+    const known = this.#buckets.get(name);
+    const gained = known ? ((nowMs - known.atMs) / 1_000) * perSecond : burst;
+    return Math.min(burst, (known?.tokens ?? 0) + gained);
   }
 }
 

@@ -46,6 +46,8 @@ export interface ApiPorts {
 /** Signatures that a gateway may ask for outside of registrations. */
 const FRESHNESS = { burst: 120, perSecond: 10 };
 const RENEWALS = { burst: 10, perSecond: 0.1 };
+/** Joins with a step 6 that is nobody's: each leaves a signed refusal that is kept for 30 days. */
+const FORGERIES = { burst: 60, perSecond: 0.2 };
 
 const answer = (httpStatus: Answer['httpStatus'], body: Bytes): Answer => ({ httpStatus, body });
 const OK = StatusBody.encode({ status: 'ok' });
@@ -78,6 +80,13 @@ function encodeReply(reply: ServerReply): Answer {
   }
 }
 
+/** Whether step 6 was not that of a PNE the server knows. */
+function isForgery(reply: ServerReply): boolean {
+  if (reply.kind !== 'state' || reply.state.state !== 'refused') return false;
+  const { status } = reply.state;
+  return status === 'response-invalid' || status === 'setup-request-invalid' || status === 'unknown-pne';
+}
+
 export function serverRoutes({
   registrar,
   enrolment,
@@ -86,10 +95,12 @@ export function serverRoutes({
 }: ApiPorts): readonly Route<Caller>[] {
   const freshness = new Buckets(FRESHNESS);
   const renewals = new Buckets(RENEWALS);
-  const take = (buckets: Buckets, gateway: GatewayRecord) => {
-    const waitSeconds = buckets.take(toHex(gateway.gatewayId), performance.now());
+  const forgeries = new Buckets(FORGERIES);
+  const hold = (waitSeconds: number) => {
     if (waitSeconds > 0) throw new RefusedError('too-many-requests', waitSeconds);
   };
+  const take = (buckets: Buckets, gateway: GatewayRecord) =>
+    hold(buckets.take(toHex(gateway.gatewayId), performance.now()));
   const up = (name: string, bytes: Bytes, more: Partial<TraceEvent> = {}) =>
     trace({ name, from: 'gateway', to: 'server', via: 'https', bytes: bytes.length, ...more });
   const down = (name: string, bytes: Bytes, more: Partial<TraceEvent> = {}) =>
@@ -103,6 +114,7 @@ export function serverRoutes({
     }),
 
     taking('PUT', 'registrations/{txn}', 'gateway', PnRegistrationRequest, async (call) => {
+      hold(forgeries.wait(toHex(gatewayOf(call).gatewayId), performance.now()));
       const txn = TransactionId(parameter(call, 'txn'));
       const joinKey = toHex(txn);
       up('PnRegistrationRequest', call.bytes, { step: 3, joinKey });
@@ -113,7 +125,10 @@ export function serverRoutes({
     taking('PUT', 'registrations/{txn}/response', 'gateway', AuthenticationRelay, async (call) => {
       const txn = TransactionId(parameter(call, 'txn'));
       up('AuthenticationResponse', call.bytes, { step: 7, joinKey: toHex(txn) });
-      return encodeReply(await registrar.respond(gatewayOf(call), txn, call.body.response));
+      const gateway = gatewayOf(call);
+      const reply = await registrar.respond(gateway, txn, call.body.response);
+      if (isForgery(reply)) forgeries.take(toHex(gateway.gatewayId), performance.now());
+      return encodeReply(reply);
     }),
     asking('registrations/{txn}', 'gateway', (call) => {
       const { state } = registrar.state(gatewayOf(call), TransactionId(parameter(call, 'txn')));
