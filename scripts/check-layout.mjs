@@ -37,7 +37,7 @@ const SINGLE = {
   '@abandonware/bluetooth-hci-socket': undefined,
   'cbor-x': 'messages/cbor.ts',
   'node-forge': undefined,
-  'better-sqlite3': 'store/sqlite.ts',
+  'better-sqlite3': 'store/sqlite-driver.ts',
 };
 
 function files(folder) {
@@ -50,7 +50,7 @@ function files(folder) {
 
 const IMPORT =
   /(?:^|\n)\s*(?:import|export)\s+(?:type\s+)?(?:[^'";]*?\sfrom\s+)?'([^']+)'|import\('([^']+)'\)/g;
-const LOAD = /(?:require|loadPrivately|requireFile)\(\s*'(@abandonware\/[^'/]+)/g;
+const LOAD = /(?:require|loadPrivately|requireFile|\(import\.meta\.url\))\(\s*'((?:@abandonware\/)?[^'/]+)/g;
 
 const faults = [];
 const imports = new Map();

@@ -1,4 +1,4 @@
-#!/usr/bin/env -S node --max-semi-space-size=1
+#!/usr/bin/env -S node --max-semi-space-size=1 --disable-warning=ExperimentalWarning
 /**
  * Entry of the `cpns` command. Owns turning the end of a command into an exit code; loads nothing that `--help` does not
  * need. Every action is imported when it runs.

@@ -8,7 +8,7 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { CpnsError, statusOfError } from '../base/errors.ts';
 import { STATUSES, type Status } from '../base/statuses.ts';
-import { openDatabase } from '../store/sqlite.ts';
+import { isBusy, openDatabase } from '../store/sqlite.ts';
 import {
   type ControlReply,
   type ControlRequest,
@@ -96,12 +96,6 @@ export function lockState(stateDir: string): { release(): void } {
     if (!isBusy(error)) throw error;
     throw new CpnsError('busy', `another cpns daemon runs on ${stateDir}; stop it or use another --state`);
   }
-}
-
-function isBusy(error: unknown): boolean {
-  if (!(error instanceof Error)) return false;
-  if ('code' in error && String(error.code).startsWith('SQLITE_BUSY')) return true;
-  return isBusy(error.cause);
 }
 
 /**

@@ -15,7 +15,7 @@ export type GatewayDatabase = Database;
 export function writing<T>(db: GatewayDatabase, write: () => T): T {
   if (db.inTransaction) return write();
   try {
-    return db.transaction(write).immediate();
+    return db.immediate(write);
   } catch (cause) {
     if (cause instanceof CpnsError) throw cause;
     const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'database';

@@ -250,7 +250,7 @@ export class PneStore {
   /** @throws CpnsError cannot-persist */
   #write(change: () => unknown): void {
     try {
-      this.#db.transaction(change).immediate();
+      this.#db.immediate(change);
     } catch (cause) {
       const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'database';
       throw new CpnsError('cannot-persist', code, { cause });

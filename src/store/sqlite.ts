@@ -1,15 +1,14 @@
 /**
- * Opening an SQLite file the one way this project does, and the only import of better-sqlite3.
+ * Opening an SQLite file the one way this project does.
  * Owns durability (WAL, synchronous=FULL: a committed transaction survives kill -9 and loss of power), the file's mode
  * 0600, the integrity check and versioned migrations. Must not know any table: each store brings its own migrations.
  * Source: docs/protocol.md §12, design §6.
  */
 import { chmodSync, closeSync, openSync } from 'node:fs';
-import SqliteDatabase from 'better-sqlite3';
 import { CpnsError } from '../base/errors.ts';
+import { connectDatabase, type Database } from './sqlite-driver.ts';
 
-export type Database = SqliteDatabase.Database;
-export type Statement<Parameters extends unknown[], Row> = SqliteDatabase.Statement<Parameters, Row>;
+export { type Database, isBusy, isUniqueViolation, type Statement } from './sqlite-driver.ts';
 
 export interface DatabaseOptions {
   /** Milliseconds to wait for another process's write before giving up; default 5,000. */
@@ -35,11 +34,12 @@ export function openDatabase(
   let database: Database | undefined;
   try {
     if (path !== ':memory:') createPrivately(path);
-    database = new SqliteDatabase(path, { timeout: busyTimeoutMs });
-    database.pragma('journal_mode = WAL');
-    database.pragma('synchronous = FULL');
-    database.pragma('foreign_keys = ON');
-    database.pragma('trusted_schema = OFF');
+    database = connectDatabase(path);
+    database.exec(`PRAGMA busy_timeout = ${busyTimeoutMs}`);
+    database.exec('PRAGMA journal_mode = WAL');
+    database.exec('PRAGMA synchronous = FULL');
+    database.exec('PRAGMA foreign_keys = ON');
+    database.exec('PRAGMA trusted_schema = OFF');
     if (!skipIntegrityCheck) check(database);
     migrate(database, migrations);
     return database;
@@ -58,12 +58,12 @@ function createPrivately(path: string): void {
 }
 
 function check(database: Database): void {
-  const found = database.pragma('quick_check(1)', { simple: true });
+  const found = database.pragma('quick_check(1)');
   if (found !== 'ok') throw new CpnsError('cannot-persist', 'the database is damaged');
 }
 
 function migrate(database: Database, migrations: readonly string[]): void {
-  const bring = database.transaction(() => {
+  const bring = () => {
     const version = versionOf(database);
     if (version > migrations.length) {
       throw new CpnsError('cannot-persist', `the database has version ${version}, newer than this program`);
@@ -71,23 +71,15 @@ function migrate(database: Database, migrations: readonly string[]): void {
     const next = migrations[version];
     if (next === undefined) return false;
     database.exec(next);
-    database.pragma(`user_version = ${version + 1}`);
+    database.exec(`PRAGMA user_version = ${version + 1}`);
     return true;
-  });
+  };
   // Under the write lock: two processes that start together do not both run one migration.
-  while (bring.immediate());
+  while (database.immediate(bring));
 }
 
 function versionOf(database: Database): number {
-  const version = database.pragma('user_version', { simple: true });
+  const version = database.pragma('user_version');
   if (typeof version !== 'number') throw new CpnsError('cannot-persist', 'the database states no version');
   return version;
-}
-
-/** Whether an error means that a unique value or a primary key is taken already. */
-export function isUniqueViolation(error: unknown): boolean {
-  return (
-    error instanceof SqliteDatabase.SqliteError &&
-    (error.code === 'SQLITE_CONSTRAINT_UNIQUE' || error.code === 'SQLITE_CONSTRAINT_PRIMARYKEY')
-  );
 }

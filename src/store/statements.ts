@@ -47,7 +47,7 @@ export class Statements {
   transact<T>(write: () => T): T {
     if (this.database.inTransaction) return write();
     try {
-      return this.database.transaction(write).immediate();
+      return this.database.immediate(write);
     } catch (cause) {
       if (cause instanceof CpnsError || cause instanceof StaleError) throw cause;
       const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'database';

@@ -26,13 +26,18 @@ export interface ChildLine {
  * A small heap that is collected often: left to itself V8 lets one of these programs grow to 150 MB before it looks, which
  * a Pi Zero 2 has not got to spare.
  */
-const HEAP_FLAGS = ['--max-semi-space-size=1', '--max-old-space-size=128'];
+const NODE_FLAGS = [
+  '--max-semi-space-size=1',
+  '--max-old-space-size=128',
+  // Node's own SQLite says that it is experimental, once a process.
+  '--disable-warning=ExperimentalWarning',
+];
 
 /** The entry of this very program, built or not, with the flags node was started with. */
 function ownCommand(): readonly string[] {
   const here = import.meta.url;
   const main = fileURLToPath(new URL(here.endsWith('.ts') ? '../main.ts' : '../main.js', here));
-  return [...HEAP_FLAGS, ...process.execArgv, main];
+  return [...NODE_FLAGS, ...process.execArgv, main];
 }
 
 export interface Child {

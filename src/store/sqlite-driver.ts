@@ -1,0 +1,143 @@
+/**
+ * SQLite as the stores use it, whichever library is under it: Node's own where it has one, else better-sqlite3, whose
+ * addon is the only native build of this folder. One interface, two back-ends, chosen once per process.
+ * Must not know a table or a pragma's meaning. Source: docs/decisions/0003-sqlite.md.
+ */
+import { createRequire } from 'node:module';
+
+/** What may be bound and what comes back; byte strings come back as views that the caller copies. */
+export interface Statement<Parameters extends unknown[], Row> {
+  get(...parameters: Parameters): Row | undefined;
+  all(...parameters: Parameters): Row[];
+  run(...parameters: Parameters): { readonly changes: number };
+}
+
+export interface Database {
+  readonly inTransaction: boolean;
+  prepare<Parameters extends unknown[] = unknown[], Row = unknown>(sql: string): Statement<Parameters, Row>;
+  exec(sql: string): void;
+  /** First column of the first row that a PRAGMA gives. */
+  pragma(text: string): unknown;
+  /** Runs under the write lock from its beginning; what is thrown rolls everything back. */
+  immediate<T>(run: () => T): T;
+  close(): void;
+}
+
+const SQLITE_BUSY = 5;
+
+/** Both libraries' errors carry one of these; extended result codes of SQLite. */
+const UNIQUE_CODES: ReadonlySet<unknown> = new Set([
+  'SQLITE_CONSTRAINT_UNIQUE',
+  'SQLITE_CONSTRAINT_PRIMARYKEY',
+  2067,
+  1555,
+]);
+
+/** Whether an error means that a unique value or a primary key is taken already. */
+export function isUniqueViolation(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  const { code, errcode } = error as Error & { code?: unknown; errcode?: unknown };
+  return UNIQUE_CODES.has(code) || UNIQUE_CODES.has(errcode);
+}
+
+/** Whether an error, or what caused it, means that another process holds the write lock. */
+export function isBusy(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  const { code, errcode, cause } = error as Error & { code?: unknown; errcode?: unknown };
+  const primary = typeof errcode === 'number' ? errcode & 0xff : undefined;
+  return String(code).startsWith('SQLITE_BUSY') || primary === SQLITE_BUSY || isBusy(cause);
+}
+
+/** What the two libraries have in common, so that one adapter serves both. */
+interface Connection {
+  prepare(sql: string): {
+    get(...parameters: unknown[]): unknown;
+    all(...parameters: unknown[]): unknown[];
+    run(...parameters: unknown[]): { changes: number | bigint };
+  };
+  exec(sql: string): unknown;
+  close(): void;
+}
+
+class Adapter implements Database {
+  readonly #connection: Connection;
+  #inTransaction = false;
+  #open = true;
+
+  constructor(connection: Connection) {
+    this.#connection = connection;
+  }
+
+  get inTransaction(): boolean {
+    return this.#inTransaction;
+  }
+
+  prepare<Parameters extends unknown[], Row>(sql: string): Statement<Parameters, Row> {
+    const statement = this.#connection.prepare(sql);
+    return {
+      get: (...parameters) => statement.get(...parameters) as Row | undefined,
+      all: (...parameters) => statement.all(...parameters) as Row[],
+      run: (...parameters) => ({ changes: Number(statement.run(...parameters).changes) }),
+    };
+  }
+
+  exec(sql: string): void {
+    this.#connection.exec(sql);
+  }
+
+  pragma(text: string): unknown {
+    const row = this.#connection.prepare(`PRAGMA ${text}`).get();
+    return row && Object.values(row)[0];
+  }
+
+  immediate<T>(run: () => T): T {
+    if (this.#inTransaction) throw new TypeError('transactions do not nest');
+    this.exec('BEGIN IMMEDIATE');
+    this.#inTransaction = true;
+    try {
+      const result = run();
+      this.exec('COMMIT');
+      return result;
+    } catch (error) {
+      this.#rollBack();
+      throw error;
+    } finally {
+      this.#inTransaction = false;
+    }
+  }
+
+  /** Without effect when closed. */
+  close(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    this.#connection.close();
+  }
+
+  /** SQLite has rolled back by itself after some errors (a full disk); then there is nothing left to do. */
+  #rollBack(): void {
+    try {
+      this.exec('ROLLBACK');
+    } catch {
+      // The error that led here is the one to report.
+    }
+  }
+}
+
+type Connect = new (path: string) => Connection;
+
+/** Node's own SQLite, from 22.13 on; its absence is no error. */
+function builtIn(): Connect | undefined {
+  const module = process.getBuiltinModule?.('node:sqlite') as { DatabaseSync: Connect } | undefined;
+  return module?.DatabaseSync;
+}
+
+let connect: Connect | undefined;
+
+/**
+ * Opens a file or `:memory:` without setting anything.
+ * @throws Error of the library, with `code`, when it can't be opened
+ */
+export function connectDatabase(path: string): Database {
+  connect ??= builtIn() ?? (createRequire(import.meta.url)('better-sqlite3') as Connect);
+  return new Adapter(new connect(path));
+}
