@@ -72,6 +72,8 @@ export interface InventoryChange {
 
 /** Refusals that no PNE came back for are kept this long, in seconds. */
 export const REFUSAL_KEPT_SECONDS = 7 * 24 * 3600;
+/** Any PNE in reach can have itself refused, and each sighting is compared with every one of them: the newest stay. */
+const MAX_REFUSALS = 512;
 
 interface JoinRow {
   join_id: Bytes;
@@ -228,6 +230,7 @@ export class NetworkStore {
            WHERE join_id = ? AND state = 'pending'`,
         )
         .run(statusCode(status), outcome, now, joinId);
+      this.#dropRefusals(now);
       return this.join(joinId);
     });
   }
@@ -259,13 +262,16 @@ export class NetworkStore {
 
   /** Drops refusals older than 7 days. @returns how many */
   purgeRefusals(now: ServerSeconds): number {
-    return writing(
-      this.#db,
-      () =>
-        this.#db
-          .prepare("DELETE FROM initiated_join WHERE state = 'refused' AND settled_at < ?")
-          .run(now - REFUSAL_KEPT_SECONDS).changes,
-    );
+    return writing(this.#db, () => this.#dropRefusals(now));
+  }
+
+  #dropRefusals(now: ServerSeconds): number {
+    return this.#db
+      .prepare(
+        `DELETE FROM initiated_join WHERE state = 'refused' AND (settled_at < ? OR join_id NOT IN
+           (SELECT join_id FROM initiated_join WHERE state = 'refused' ORDER BY settled_at DESC, rowid DESC LIMIT ?))`,
+      )
+      .run(now - REFUSAL_KEPT_SECONDS, MAX_REFUSALS).changes;
   }
 
   // Inventories
