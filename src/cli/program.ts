@@ -5,7 +5,7 @@
 import { Command } from 'commander';
 import { demoCommand } from './commands/demo.ts';
 import { gatewayCommand } from './commands/gateway.ts';
-import { pnCommand } from './commands/pn.ts';
+import { auditCommand, pnCommand } from './commands/pn.ts';
 import { pneCommand } from './commands/pne.ts';
 import { radioCommand } from './commands/radio.ts';
 import { serverCommand } from './commands/server.ts';
@@ -18,6 +18,7 @@ export function buildProgram(): Command {
     .addCommand(gatewayCommand())
     .addCommand(pneCommand())
     .addCommand(pnCommand())
+    .addCommand(auditCommand())
     .addCommand(traceCommand())
     .addCommand(radioCommand())
     .addCommand(demoCommand())
