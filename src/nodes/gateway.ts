@@ -286,11 +286,9 @@ export class GatewayNode {
     }));
   }
 
-  /** @param joinId hex @throws CpnsError unknown-transaction when nothing of it waits */
+  /** @param joinId hex, or its start @throws CpnsError as {@link questionOf} says */
   async decide(joinId: string, answer: OwnerAnswer): Promise<void> {
-    const waiting = this.approvals().find((view) => toHex(view.joinId).startsWith(joinId));
-    if (!waiting) throw new CpnsError('unknown-transaction', 'no question of this join waits');
-    await this.#home.decide(waiting.joinId, answer);
+    await this.#home.decide(questionOf(this.approvals(), joinId).joinId, answer);
   }
 
   /** Enrols the PNE that shows this code. @throws CpnsError enrolment-code-wrong, enrolment-code-spent, busy */
@@ -523,6 +521,22 @@ export class GatewayNode {
   #emit(event: GatewayEvent): void {
     this.#options.onEvent?.(event);
   }
+}
+
+/**
+ * The question whose join id begins with these 4 or more hex digits. Of two that begin alike neither is meant: the ids
+ * are hashes over what the asking side chose, which can try until one fits.
+ * @throws CpnsError unknown-transaction for none, conflict for several
+ */
+export function questionOf<View extends Pick<ConfirmRequestView, 'joinId'>>(
+  waiting: readonly View[],
+  start: string,
+): View {
+  const [found, another] =
+    start.length < 4 ? [] : waiting.filter(({ joinId }) => toHex(joinId).startsWith(start));
+  if (!found) throw new CpnsError('unknown-transaction', 'no question of this join waits');
+  if (another) throw new CpnsError('conflict', 'several joins begin so: give more digits');
+  return found;
 }
 
 /** Whether a live link ended without anybody finding fault. */
