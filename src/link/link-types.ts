@@ -8,8 +8,11 @@ import type { Ephemeral, Primitives } from '../security/primitives.ts';
 import type { LinkKind, OpenAcceptance, OpenRequest } from './open.ts';
 import type { Lane } from './segment.ts';
 
-/** Twice the twelve packets of a busy connection event, and a third more for jitter. */
-export const DEFAULT_CREDITS = 32;
+/**
+ * Five times the twelve packets of a busy connection event: twice would keep the sender going, but then every event
+ * costs the receiver a bare grant.
+ */
+export const DEFAULT_CREDITS = 64;
 /** Bytes of messages one lane may hold unsent. */
 export const DEFAULT_QUEUE_BYTES = 262_144;
 
@@ -17,7 +20,7 @@ interface CommonConfig {
   readonly role: 'pne' | 'gateway';
   /** What one write or notification carries, 20 bytes or more; above 244 counts as 244. */
   readonly transportSegmentBytes: number;
-  /** First credits for the peer, 1 to 255. Default 32. */
+  /** First credits for the peer, 1 to 255. Default 64. */
   readonly credits?: number;
   readonly primitives: Primitives;
   /** Fresh, for this link alone; erased when it ends. */

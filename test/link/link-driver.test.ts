@@ -56,7 +56,7 @@ function connect(
   const peripheral = new PipeEnd('peripheral');
   central.peer = peripheral;
   peripheral.peer = central;
-  const base = { transportSegmentBytes: 244, primitives: PRIMITIVES };
+  const base = { transportSegmentBytes: 244, credits: 32, primitives: PRIMITIVES };
   const links = {
     central: new Link(
       {

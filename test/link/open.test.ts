@@ -77,6 +77,7 @@ describe('link opening', () => {
         side: 'central',
         role: 'gateway',
         transportSegmentBytes: 244,
+        credits: 32,
         primitives: PRIMITIVES,
         ephemeral,
         request: { kind: 'enrol', secret: SECRET },

@@ -74,7 +74,7 @@ export class Pair {
       transportSegmentBytes: options.segmentBytes?.[i] ?? 244,
       primitives: options.primitives ?? PRIMITIVES,
       ephemeral: PRIMITIVES.generateEphemeral(),
-      ...(options.credits && { credits: options.credits[i] }),
+      credits: options.credits?.[i] ?? 32,
       ...(options.recordLimit !== undefined && { recordLimit: options.recordLimit }),
       ...(options.queueBytes !== undefined && { queueBytes: options.queueBytes }),
     });

@@ -362,6 +362,7 @@ function refusedOpens(): Json[] {
         side: 'central',
         role: 'gateway',
         transportSegmentBytes: 244,
+        credits: 32,
         primitives,
         ephemeral: fixedEphemeral('gateway'),
         request: { kind: 'establish' },

@@ -31,8 +31,18 @@ export interface NativeHciSocket {
 
 const WATCH_INTERVAL_MS = 1000;
 
-/** A fresh socket of the package. @throws whatever loading or constructing it throws */
+const KERNEL_BLUETOOTH = '/sys/class/bluetooth';
+
+/**
+ * A fresh socket of the package.
+ * GUARD(X5): its destructor closes a poll handle that a constructor which failed never made; Node 24 runs that at exit and
+ * aborts. So it is not even tried where the kernel has no Bluetooth.
+ * @throws Error with `code`: EAFNOSUPPORT, or whatever loading or constructing it throws
+ */
 export function newNativeSocket(): NativeHciSocket {
+  if (!existsSync(KERNEL_BLUETOOTH)) {
+    throw Object.assign(new Error('the kernel has no Bluetooth'), { code: 'EAFNOSUPPORT' });
+  }
   const require = createRequire(import.meta.url);
   const Socket = require(HCI_SOCKET_PACKAGE) as new () => NativeHciSocket;
   return new Socket();
