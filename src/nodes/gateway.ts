@@ -3,7 +3,7 @@
  * Composition only: scan, links, server, home-gateway role, store. One instance has one controller and one server.
  */
 import { join } from 'node:path';
-import { type Bytes, equal, fromHex, toHex } from '../base/bytes.ts';
+import { type Bytes, fromHex, toHex } from '../base/bytes.ts';
 import { CpnsError, statusOfError } from '../base/errors.ts';
 import { type JoinId, PN_ID_BYTES, PnId } from '../base/ids.ts';
 import { STATUSES, type Status } from '../base/statuses.ts';
@@ -16,9 +16,8 @@ import { type ChannelClient, openChannelClient } from '../https/channel-client.t
 import { openServerClient, type ServerClient } from '../https/server-client.ts';
 import type { OpenRequest } from '../link/open.ts';
 import type { ChannelFrame } from '../messages/channel.ts';
-import { type Announced, showsTag } from '../network/advertisement.ts';
+import type { Announced } from '../network/advertisement.ts';
 import type { ConfirmRequestView } from '../network/approval-policy.ts';
-import { deriveAdvertisingKey } from '../security/key-schedule.ts';
 import { loadKey, type StoredSigner } from '../security/keystore.ts';
 import type { Primitives } from '../security/primitives.ts';
 import { nodePrimitives } from '../security/primitives-node.ts';
@@ -26,9 +25,11 @@ import { type GatewayStore, openGatewayStore } from '../store/gateway-store.ts';
 import { GatewayRenewal } from './gateway-enrol.ts';
 import { type GatewayIdentity, readGatewayIdentity } from './gateway-identity.ts';
 import { type PairedPne, type Pairing, Pairings } from './gateway-pairing.ts';
+import { Recognition } from './gateway-recognition.ts';
 import { Registrations, rememberedJoin, settlementOf } from './gateway-registrations.ts';
 import { type Purpose, Scan } from './gateway-scan.ts';
 import { Sessions } from './gateway-sessions.ts';
+import { type PnStatus, viewConfirmations, viewInventory, viewPnes, viewPns } from './gateway-views.ts';
 import { type HomeGatewayEvent, HomeGatewayNode, type OwnerAnswer } from './home-gateway.ts';
 import { LinkSession } from './link-session.ts';
 import { systemClock } from './system-clock.ts';
@@ -69,22 +70,6 @@ type LinkPurpose =
   | { readonly kind: 'enrol'; readonly pairing: Pairing }
   | { readonly kind: 'resume'; readonly joinId: JoinId }
   | { readonly kind: 'establish' };
-
-export interface PnStatus {
-  readonly pnId: string;
-  readonly name: string;
-  readonly version: number;
-  readonly inviting: boolean;
-  /** SHA-256 of the signed inventory's exact bytes; absent while provisional. */
-  readonly inventorySha256?: string;
-  readonly joins: readonly {
-    readonly joinId: string;
-    readonly state: 'pending' | 'live' | 'refused';
-    readonly status?: Status;
-    readonly acknowledged: boolean;
-    readonly link: boolean;
-  }[];
-}
 
 /** @throws CpnsError not-enrolled, cannot-persist; BluetoothUnavailableError; MonikerError */
 export async function openGateway(options: GatewayOptions): Promise<GatewayNode> {
@@ -127,7 +112,7 @@ export class GatewayNode {
   readonly #pairings: Pairings;
   readonly #scan: Scan<LinkPurpose>;
   readonly #links = new Set<LinkSession>();
-  readonly #advertisingKeys = new Map<string, Bytes>();
+  readonly #recognition: Recognition;
   /** Renewed while the program runs. */
   #identity: GatewayIdentity;
   #renewal: GatewayRenewal | undefined;
@@ -180,6 +165,7 @@ export class GatewayNode {
         this.#emit({ kind: 'data', pnId: toHex(member.pnId), joinId: toHex(member.joinId), bytes }),
     });
     this.#pairings = new Pairings({ ...shared, home: store.home, offer: () => this.#identity.offer });
+    this.#recognition = new Recognition(store.networks, primitives);
     this.#scan = new Scan<LinkPurpose>({
       central: parts.central,
       clock: this.#clock,
@@ -227,48 +213,18 @@ export class GatewayNode {
 
   /** PNs this gateway initiated, with their joins. */
   pns(): readonly PnStatus[] {
-    const { networks } = this.#parts.store;
-    const live = new Set(this.#sessions.liveJoins().map((joinId) => toHex(joinId)));
-    return networks.pns().map(({ pnId, name, version, inviting }) => {
-      const inventory = networks.inventory(pnId);
-      return {
-        pnId: toHex(pnId),
-        name,
-        version,
-        inviting,
-        ...(inventory && { inventorySha256: toHex(this.#parts.primitives.sha256(inventory.bytes)) }),
-        joins: networks
-          .joins()
-          .filter((known) => equal(known.pnId, pnId))
-          .map(({ joinId, state, status, acknowledged }) => ({
-            joinId: toHex(joinId),
-            state,
-            ...(status && { status }),
-            acknowledged,
-            link: live.has(toHex(joinId)),
-          })),
-      };
-    });
+    const { store, primitives } = this.#parts;
+    return viewPns(store.networks, primitives, this.#sessions.liveJoins());
   }
 
   /** The signed inventory of a PN, exact bytes. @param pnId hex */
   inventory(pnId: string): Bytes | undefined {
-    const { networks } = this.#parts.store;
-    const pn = networks.pns().find((known) => toHex(known.pnId) === pnId);
-    return pn && networks.inventory(pn.pnId)?.bytes;
+    return viewInventory(this.#parts.store.networks, pnId);
   }
 
   /** PNEs whose home this gateway is. */
   pnes() {
-    return this.#parts.store.home
-      .pnes()
-      .map(({ thumbprint, label, pneId, epoch, acknowledged, revoked }) => ({
-        thumbprint: toHex(thumbprint),
-        label: label ?? pneId,
-        epoch,
-        acknowledged,
-        revoked,
-      }));
+    return viewPnes(this.#parts.store.home);
   }
 
   /** Questions that wait for the owner, oldest first. */
@@ -278,12 +234,7 @@ export class GatewayNode {
 
   /** Confirmed joins of this home's PNEs with the outcome that the server signed. */
   confirmations() {
-    return this.#parts.store.home.requests('all').map(({ joinId, state, status, outcome }) => ({
-      joinId: toHex(joinId),
-      state,
-      ...(status && { status }),
-      outcome: outcome !== undefined,
-    }));
+    return viewConfirmations(this.#parts.store.home);
   }
 
   /** @param joinId hex, or its start @throws CpnsError as {@link questionOf} says */
@@ -360,7 +311,7 @@ export class GatewayNode {
     const pairing = this.#pairings.find(announced);
     if (pairing)
       return { key: `enrol ${toHex(pairing.secret)}`, stranger: false, value: { kind: 'enrol', pairing } };
-    const joinId = this.#recognise(announced);
+    const joinId = this.#recognition.joinOf(announced);
     if (joinId) return { key: `resume ${toHex(joinId)}`, stranger: false, value: { kind: 'resume', joinId } };
     if (!announced.join || !this.#options.config.pn.invite) return undefined;
     return {
@@ -368,20 +319,6 @@ export class GatewayNode {
       stranger: true,
       value: { kind: 'establish' },
     };
-  }
-
-  /** The join whose tag is shown; of several the newest, which may have overtaken the others. */
-  #recognise(announced: Announced): JoinId | undefined {
-    const { primitives, store } = this.#parts;
-    const joins = store.networks.joins();
-    // Keys of joins that are gone are not kept for ever.
-    if (this.#advertisingKeys.size > 2 * joins.length + 16) this.#advertisingKeys.clear();
-    return joins.findLast(({ joinId, rms }) => {
-      const name = toHex(joinId);
-      const key = this.#advertisingKeys.get(name) ?? deriveAdvertisingKey(primitives, rms);
-      this.#advertisingKeys.set(name, key);
-      return showsTag(primitives, announced, key);
-    })?.joinId;
   }
 
   // Links
