@@ -135,7 +135,8 @@ export type PneOutput =
   | { readonly kind: 'persistPending'; readonly join: KnownJoin; readonly floor: Floor }
   | { readonly kind: 'forgetPending'; readonly th3: Bytes }
   | { readonly kind: 'persistMember'; readonly join: KnownJoin; readonly inventory: Bytes }
-  | { readonly kind: 'persistFloor'; readonly floor: Floor }
+  /** The floor, and that the server spoke of this join now. */
+  | { readonly kind: 'persistFloor'; readonly floor: Floor; readonly th3: Bytes }
   | { readonly kind: 'persistServerKeys'; readonly serverKeys: ServerKeys; readonly statement: Bytes }
   | { readonly kind: 'sign'; readonly message: Bytes }
   | { readonly kind: 'advance'; readonly prk2: Bytes }
@@ -375,8 +376,15 @@ function takeFreshness(
 ): PneStep {
   return checked(() => {
     const statement = verifyFreshness(session.primitives, session.serverKeys, known(session.th1), input.body);
+    const { th3 } = known(session.join);
+    // Anybody with a membership could have a word signed over this link; it has to be about this membership.
+    if (!equal(statement.joinId, th3.subarray(0, JOIN_ID_BYTES))) throw new CpnsError('outcome-invalid');
     if (statement.status !== 'ok') return closeWith(statement.status);
-    return goTo(state, { kind: 'persistFloor', floor: raiseFloor(session, statement.serverTime, nowMs) });
+    return goTo(state, {
+      kind: 'persistFloor',
+      floor: raiseFloor(session, statement.serverTime, nowMs),
+      th3,
+    });
   });
 }
 

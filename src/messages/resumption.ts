@@ -36,6 +36,7 @@ export const FreshnessPayload = message(
     status: field(1, status({ lenient: true })),
     version: field(2, inventoryVersion(0)),
     serverTime: field(3, serverSeconds()),
+    joinId: field(4, joinId(), 'the membership it speaks of'),
   }),
 );
 export type FreshnessPayload = TypeOf<typeof FreshnessPayload>;

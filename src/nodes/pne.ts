@@ -79,12 +79,13 @@ export interface PneStatus {
   readonly owner: string | undefined;
   readonly homeAddress: string | undefined;
   readonly link: 'none' | 'open';
-  readonly stale: boolean;
   readonly pending: readonly { readonly pnId: string; readonly joinId: string }[];
   readonly memberships: readonly {
     readonly pnId: string;
     readonly joinId: string;
     readonly name: string;
+    /** The server has not spoken of it for 24 h powered: no data until it does. */
+    readonly stale: boolean;
     readonly version: number;
     readonly members: number;
     /** SHA-256 of the signed inventory's exact bytes. */
@@ -129,6 +130,8 @@ export class PneNode {
   #floor: Floor;
   #code: Code | undefined;
   #session: LinkSession | undefined;
+  /** th3 of the membership that the present link is live with. */
+  #liveJoin: Bytes | undefined;
   #turn = 0;
   #strangers: number[] = [];
   #poweredTimer: NodeJS.Timeout | undefined;
@@ -169,7 +172,6 @@ export class PneNode {
       owner: this.#owner?.userLabel,
       homeAddress: this.#owner?.homeAddress,
       link: this.#session ? 'open' : 'none',
-      stale: this.#stale,
       pending: joins.map(name),
       memberships: this.#store.memberships().map(({ join: known, inventory }) => {
         const { name: pnName, members } = InventoryPayload.decode(parseSign1(inventory).payload);
@@ -177,6 +179,7 @@ export class PneNode {
           ...name(known),
           name: pnName,
           version: known.version,
+          stale: this.#isStale(known.th3),
           members: members.length,
           inventorySha256: toHex(this.#primitives.sha256(inventory)),
         };
@@ -217,7 +220,8 @@ export class PneNode {
   /** Sends application data to the gateway. @throws CpnsError link-lost, credential-expired when stale */
   sendData(body: Bytes): void {
     if (!this.#session) throw new CpnsError('link-lost');
-    if (this.#stale) throw new CpnsError('credential-expired', 'no word of the server for 24 h powered');
+    if (this.#isStale(this.#liveJoin))
+      throw new CpnsError('credential-expired', 'no word of the server for 24 h powered');
     this.#session.sendData(body);
   }
 
@@ -254,8 +258,10 @@ export class PneNode {
     await this.#peripheral.startAdvertising({ serviceData });
   }
 
-  get #stale(): boolean {
-    return this.#powered.seconds - this.#store.clock().floorPowered > STALE_POWERED_SECONDS;
+  /** Whether the server has not spoken of a membership for too long. */
+  #isStale(th3: Bytes | undefined): boolean {
+    const freshAt = th3 && this.#store.freshAt(th3);
+    return freshAt === undefined || this.#powered.seconds - freshAt > STALE_POWERED_SECONDS;
   }
 
   #countPowered(): void {
@@ -332,6 +338,7 @@ export class PneNode {
 
   #linkEnded(status: Status): void {
     this.#session = undefined;
+    this.#liveJoin = undefined;
     this.#emit({ kind: 'link', state: 'down', status });
     this.#reannounce();
   }
@@ -410,6 +417,7 @@ export class PneNode {
     type On<K> = Extract<PneOutput, { readonly kind: K }>;
     const powered = () => this.#powered.seconds;
     const report = (out: Extract<PneOutput, { readonly kind: 'joined' | 'resumed' | 'updated' }>) => {
+      this.#liveJoin = out.join.th3;
       if (out.kind !== 'updated') this.#proven();
       session.trace('MembershipStored', 'local', 0);
       this.#emit({ kind: out.kind, pnId: toHex(out.join.pnId), version: out.join.version });
@@ -427,7 +435,7 @@ export class PneNode {
       persistMember: (out: On<'persistMember'>) => this.#store.saveMember(out.join, out.inventory, powered()),
       persistFloor: (out: On<'persistFloor'>) => {
         this.#floor = out.floor;
-        this.#store.saveFloor(this.#serverTime(out.floor), powered());
+        this.#store.saveFloor(this.#serverTime(out.floor), powered(), out.th3);
       },
       persistServerKeys: (out: On<'persistServerKeys'>) => {
         this.#store.saveServerKeys(out.statement);
@@ -439,7 +447,7 @@ export class PneNode {
       refused: (out: On<'refused'>) =>
         this.#emit({ kind: 'refused', pnId: toHex(out.join.pnId), status: out.status }),
       data: (out: On<'data'>) => {
-        if (!this.#stale) this.#emit({ kind: 'data', bytes: out.body });
+        if (!this.#isStale(this.#liveJoin)) this.#emit({ kind: 'data', bytes: out.body });
       },
     };
   }

@@ -176,7 +176,7 @@ export class Registrar {
     const standing: Status = store.directory.pneFacts(row.pne)?.standing ?? 'unknown-pne';
     const status = standing === 'ok' && !current ? 'superseded' : standing;
     const serverTime = clock.now();
-    return operator.signed(FreshnessPayload, th1, { status, version: pn?.version ?? 0, serverTime });
+    return operator.signed(FreshnessPayload, th1, { status, version: pn?.version ?? 0, serverTime, joinId });
   }
 
   async #answer(

@@ -44,7 +44,7 @@ CREATE TABLE known_join (
   capability BLOB    NOT NULL,
   version    INTEGER NOT NULL,
   inventory  BLOB,
-  powered    INTEGER NOT NULL      -- powered_seconds when it was written
+  powered    INTEGER NOT NULL      -- powered_seconds when the server's last word of it came
 ) STRICT;
 CREATE UNIQUE INDEX one_membership_a_pn ON known_join (pn_id) WHERE state = 'member';
 `,
@@ -169,8 +169,21 @@ export class PneStore {
   }
 
   /** The floor never goes back; each statement counts as fresh, also one of the same second. */
-  saveFloor(serverTime: ServerSeconds, poweredSeconds: number): void {
-    this.#write(() => this.#raiseFloor(serverTime, poweredSeconds));
+  saveFloor(serverTime: ServerSeconds, poweredSeconds: number, th3: Bytes): void {
+    this.#write(() => {
+      this.#raiseFloor(serverTime, poweredSeconds);
+      this.#db.prepare('UPDATE known_join SET powered = ? WHERE th3 = ?').run(poweredSeconds, th3);
+    });
+  }
+
+  /** Powered seconds when the server last spoke of this membership; undefined when it is none. */
+  freshAt(th3: Bytes): number | undefined {
+    const row = this.#db
+      .prepare<[Bytes], { powered: number }>(
+        "SELECT powered FROM known_join WHERE state = 'member' AND th3 = ?",
+      )
+      .get(th3);
+    return row?.powered;
   }
 
   /** Before step 6: with it the PNE can learn the outcome whatever happens next. */

@@ -159,9 +159,11 @@ export class Table {
     return PnSetupNotify.encode({ status, outcome });
   }
 
-  freshness(wrong: { status?: Status; th1?: Bytes; serverTime?: number; by?: SoftwareSigner } = {}): Bytes {
-    const { status = 'ok', th1 = this.th1, serverTime = NOW + 3600, by } = wrong;
-    return this.operator.sign(FreshnessPayload, th1, { status, version: 1, serverTime }, by);
+  freshness(
+    wrong: { status?: Status; th1?: Bytes; serverTime?: number; joinId?: JoinId; by?: SoftwareSigner } = {},
+  ): Bytes {
+    const { status = 'ok', th1 = this.th1, serverTime = NOW + 3600, joinId = this.joinId, by } = wrong;
+    return this.operator.sign(FreshnessPayload, th1, { status, version: 1, serverTime, joinId }, by);
   }
 
   /** The join as the PNE has it on disk when it resumes. */

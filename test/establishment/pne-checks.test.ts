@@ -5,7 +5,7 @@
  */
 import assert from 'node:assert/strict';
 import { type Bytes, concat } from '../../src/base/bytes.ts';
-import { GatewayId, type PnId } from '../../src/base/ids.ts';
+import { GatewayId, JoinId, type PnId } from '../../src/base/ids.ts';
 import type { Status } from '../../src/base/statuses.ts';
 import { PnSetupResponse, unpadPnSetupResponse } from '../../src/messages/setup.ts';
 import { CAPABILITY, GARBAGE, NOW, OTHER_PN, PRIMITIVES, STRANGER } from './bench.ts';
@@ -269,7 +269,7 @@ describe('PNE: server keys and freshness', () => {
       'close malformed, abort',
     );
   });
-  it('freshness: another th1, another key, malformed', () => {
+  it('freshness: another th1, another membership, another key, malformed', () => {
     const fresh =
       (wrong: Parameters<PneBench['table']['freshness']>[0]): Make =>
       ({ table }) =>
@@ -278,6 +278,8 @@ describe('PNE: server keys and freshness', () => {
       expected('member', 'Freshness', fresh({ th1: new Uint8Array(32) })),
       'close outcome-invalid, abort',
     );
+    const another = JoinId(new Uint8Array(16));
+    assert.equal(expected('member', 'Freshness', fresh({ joinId: another })), 'close outcome-invalid, abort');
     assert.equal(expected('member', 'Freshness', fresh({ by: STRANGER })), 'close outcome-invalid, abort');
     assert.equal(
       expected('member', 'Freshness', () => GARBAGE),

@@ -100,8 +100,11 @@ describe('byte budget (docs/protocol.md, measured with 60-byte capability, no co
     ['Resumed', Resumed.encode({ status: 'ok', version: 7 }).length, 5],
     [
       'Freshness',
-      signedBytes(FreshnessPayload.encode({ status: 'ok', version: 7, serverTime: TIME }).length, true),
-      90,
+      signedBytes(
+        FreshnessPayload.encode({ status: 'ok', version: 7, serverTime: TIME, joinId: JoinId(b(16)) }).length,
+        true,
+      ),
+      109,
     ],
     [
       'E1',

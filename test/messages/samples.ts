@@ -182,8 +182,8 @@ export const SAMPLES: readonly Sample[] = [
   sample(resumption.Resumed, { status: 'ok', version: 0 }, { status: 'timeout', version: MAX }),
   sample(
     resumption.FreshnessPayload,
-    { status: 'ok', version: 0, serverTime: 0 },
-    { status: 'timeout', version: MAX, serverTime: MAX },
+    { status: 'ok', version: 0, serverTime: 0, joinId },
+    { status: 'timeout', version: MAX, serverTime: MAX, joinId },
   ),
   sample(
     registration.PnRegistrationRequest,

@@ -159,7 +159,12 @@ export class VirtualServer {
       throw new CpnsError('unknown-transaction');
     const status = this.store.directory.pneFacts(row.pne)?.standing ?? 'unknown-pne';
     const version = this.store.registrations.pn(row.pnId)?.version ?? 0;
-    return this.operator.sign(FreshnessPayload, th1, { status, version, serverTime: this.world.seconds });
+    return this.operator.sign(FreshnessPayload, th1, {
+      status,
+      version,
+      serverTime: this.world.seconds,
+      joinId,
+    });
   }
 
   enrolmentNonce(caller: GatewayId): Bytes {

@@ -24,7 +24,7 @@ import {
   findTag,
   transcript1,
 } from '../../src/security/key-schedule.ts';
-import { capability, pnId, record, rms } from './establishment.ts';
+import { capability, joinId, pnId, record, rms } from './establishment.ts';
 import { fixedBytes, fixedEphemeral } from './fixed-keys.ts';
 import {
   credential1,
@@ -121,6 +121,7 @@ function resumption() {
     status: 'ok',
     version: 7,
     serverTime: SERVER_TIME + 100,
+    joinId,
   });
   return {
     about: 'Resumes the join of establishment.json (its rms).',

@@ -111,7 +111,7 @@ const step4 = signVector(AuthenticationChallengePayload, server, th2, {
   serverTime: SERVER_TIME,
 });
 const th3 = transcript3(primitives, th2, step4.payload);
-const joinId = JoinId(th3.slice(0, 16));
+export const joinId = JoinId(th3.slice(0, 16));
 const prk2 = derivePrk2(primitives, th3, prk1);
 const ap = epochKeys(primitives, prk2, 'ap');
 export const rms = deriveRms(primitives, prk2);
