@@ -6,7 +6,7 @@
 import { toHex } from '../base/bytes.ts';
 import type { PneConfig } from '../config/pne-config.ts';
 import { decideJoin } from '../config/pne-config.ts';
-import type { JoinQuestion } from '../establishment/pne.ts';
+import type { JoinQuestion } from '../establishment/pne-types.ts';
 
 export type JoinAnswer = 'ok' | 'declined';
 

@@ -8,7 +8,7 @@ import { CpnsError, statusOfError } from '../base/errors.ts';
 import type { GatewayId, JoinId, PnId, TransactionId } from '../base/ids.ts';
 import type { Status } from '../base/statuses.ts';
 import type { Clock } from '../base/time.ts';
-import type { GatewayInput, GatewayJoin, Settlement } from '../establishment/gateway.ts';
+import type { GatewayInput, GatewayJoin, Settlement } from '../establishment/gateway-types.ts';
 import { verifyOutcome } from '../establishment/server-words.ts';
 import { type ServerClient, ServerProblem, withRetry } from '../https/server-client.ts';
 import type { InventoryUpdate, PnRegistrationResponse, TransactionWaiting } from '../messages/channel.ts';

@@ -7,15 +7,15 @@ import { CpnsError, statusOfError } from '../base/errors.ts';
 import type { GatewayId, JoinId, PnId } from '../base/ids.ts';
 import type { Status } from '../base/statuses.ts';
 import type { Clock } from '../base/time.ts';
-import {
-  GATEWAY_MACHINE,
-  type GatewayInput,
-  type GatewayJoin,
-  type GatewayOutput,
-  type GatewaySession,
-  type Invitation,
-  type Settlement,
-} from '../establishment/gateway.ts';
+import { GATEWAY_MACHINE } from '../establishment/gateway.ts';
+import type {
+  GatewayInput,
+  GatewayJoin,
+  GatewayOutput,
+  GatewaySession,
+  Invitation,
+  Settlement,
+} from '../establishment/gateway-types.ts';
 import { Machine } from '../establishment/machine.ts';
 import type { ServerClient } from '../https/server-client.ts';
 import { InventoryPayload } from '../messages/inventory.ts';

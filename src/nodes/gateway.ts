@@ -11,7 +11,7 @@ import type { Clock } from '../base/time.ts';
 import { openCentral } from '../bluetooth/open.ts';
 import type { Central, GattLink } from '../bluetooth/ports.ts';
 import type { GatewayConfig } from '../config/gateway-config.ts';
-import type { GatewayJoin, Invitation, Settlement } from '../establishment/gateway.ts';
+import type { GatewayJoin, Invitation, Settlement } from '../establishment/gateway-types.ts';
 import { type ChannelClient, openChannelClient } from '../https/channel-client.ts';
 import { openServerClient, type ServerClient } from '../https/server-client.ts';
 import type { OpenRequest } from '../link/open.ts';

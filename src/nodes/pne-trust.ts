@@ -4,7 +4,7 @@
  */
 import type { GatewayId } from '../base/ids.ts';
 import type { Clock, MonotonicMs } from '../base/time.ts';
-import type { Floor } from '../establishment/pne.ts';
+import type { Floor } from '../establishment/pne-types.ts';
 import { EnrolOfferPayload } from '../messages/enrolment.ts';
 import { gatewayIdOf, publicKeyOf } from '../security/cose-key.ts';
 import type { Primitives } from '../security/primitives.ts';

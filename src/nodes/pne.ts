@@ -13,16 +13,15 @@ import type { GattLink, Peripheral } from '../bluetooth/ports.ts';
 import type { PneConfig } from '../config/pne-config.ts';
 import { PNE_ENROL_MACHINE, type PneEnrolOutput } from '../enrolment/pne.ts';
 import { Machine } from '../establishment/machine.ts';
-import {
-  type DeclineStatus,
-  type Floor,
-  type JoinQuestion,
-  type KnownJoin,
-  PNE_MACHINE,
-  type PneInput,
-  type PneOutput,
-  serverTimeAt,
-} from '../establishment/pne.ts';
+import { PNE_MACHINE, serverTimeAt } from '../establishment/pne.ts';
+import type {
+  DeclineStatus,
+  Floor,
+  JoinQuestion,
+  KnownJoin,
+  PneInput,
+  PneOutput,
+} from '../establishment/pne-types.ts';
 import { InventoryPayload } from '../messages/inventory.ts';
 import { encodeAnnouncement } from '../network/advertisement.ts';
 import { parseSign1 } from '../security/cose.ts';

@@ -6,7 +6,7 @@ import type { Bytes } from '../base/bytes.ts';
 import { CpnsError } from '../base/errors.ts';
 import { GatewayId, PnId } from '../base/ids.ts';
 import type { ServerSeconds } from '../base/time.ts';
-import type { KnownJoin } from '../establishment/pne.ts';
+import type { KnownJoin } from '../establishment/pne-types.ts';
 import { type Database, openDatabase } from './sqlite.ts';
 
 const MIGRATIONS = [

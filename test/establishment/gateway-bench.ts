@@ -1,15 +1,15 @@
 /** The gateway's machine brought into any of its states by what a real PNE and server would say. */
 import type { Bytes } from '../../src/base/bytes.ts';
-import {
-  GATEWAY_MACHINE,
-  type GatewayInput,
-  type GatewayJoin,
-  type GatewayMessageInput,
-  type GatewayOutput,
-  type GatewaySession,
-  type Settlement,
-} from '../../src/establishment/gateway.ts';
+import { GATEWAY_MACHINE } from '../../src/establishment/gateway.ts';
 import type { GatewayAction, GatewayState } from '../../src/establishment/gateway-table.ts';
+import type {
+  GatewayInput,
+  GatewayJoin,
+  GatewayMessageInput,
+  GatewayOutput,
+  GatewaySession,
+  Settlement,
+} from '../../src/establishment/gateway-types.ts';
 import { Machine } from '../../src/establishment/machine.ts';
 import { Resumed } from '../../src/messages/resumption.ts';
 import type { Failure } from '../../src/messages/schema-status.ts';

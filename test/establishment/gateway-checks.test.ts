@@ -3,7 +3,7 @@
  * (docs/protocol.md §6, §8, §13).
  */
 import assert from 'node:assert/strict';
-import type { GatewayInput } from '../../src/establishment/gateway.ts';
+import type { GatewayInput } from '../../src/establishment/gateway-types.ts';
 import { PnRegistrationRequest } from '../../src/messages/registration.ts';
 import { GARBAGE, STRANGER } from './bench.ts';
 import { type GatewayBench, gatewayAt, resumingWith } from './gateway-bench.ts';

@@ -3,12 +3,13 @@
  * step 7: the order of the outputs is asserted.
  */
 import assert from 'node:assert/strict';
-import { GATEWAY_MACHINE, type GatewayInput } from '../../src/establishment/gateway.ts';
+import { GATEWAY_MACHINE } from '../../src/establishment/gateway.ts';
 import {
   GATEWAY_DEADLINES,
   type GatewayInputKind,
   type GatewayState,
 } from '../../src/establishment/gateway-table.ts';
+import type { GatewayInput } from '../../src/establishment/gateway-types.ts';
 import { AUTHENTICATED_LIMIT, LIVE_LIMIT } from '../../src/establishment/limits.ts';
 import { Abort } from '../../src/messages/setup.ts';
 import { GARBAGE } from './bench.ts';

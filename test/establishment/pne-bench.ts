@@ -1,15 +1,15 @@
 /** The PNE's machine brought into any of its states by what a real gateway and server would say. */
 import type { Bytes } from '../../src/base/bytes.ts';
 import { Machine } from '../../src/establishment/machine.ts';
-import {
-  type KnownJoin,
-  PNE_MACHINE,
-  type PneIdentity,
-  type PneInput,
-  type PneOutput,
-  type PneSession,
-} from '../../src/establishment/pne.ts';
+import { PNE_MACHINE } from '../../src/establishment/pne.ts';
 import type { PneAction, PneState } from '../../src/establishment/pne-table.ts';
+import type {
+  KnownJoin,
+  PneIdentity,
+  PneInput,
+  PneOutput,
+  PneSession,
+} from '../../src/establishment/pne-types.ts';
 import { Resume } from '../../src/messages/resumption.ts';
 import { unpadPnSetupResponse } from '../../src/messages/setup.ts';
 import { CAPABILITY, Disk, NOW, PN, PRIMITIVES, Table } from './bench.ts';

@@ -5,8 +5,9 @@
 import assert from 'node:assert/strict';
 import type { Status } from '../../src/base/statuses.ts';
 import { AUTHENTICATED_LIMIT, LIVE_LIMIT } from '../../src/establishment/limits.ts';
-import { PNE_MACHINE, type PneInput } from '../../src/establishment/pne.ts';
+import { PNE_MACHINE } from '../../src/establishment/pne.ts';
 import { PNE_DEADLINES, type PneInputKind, type PneState } from '../../src/establishment/pne-table.ts';
+import type { PneInput } from '../../src/establishment/pne-types.ts';
 import { Abort, Waiting } from '../../src/messages/setup.ts';
 import { GARBAGE, NOW } from './bench.ts';
 import { type PneBench, pneAt, stepOf } from './pne-bench.ts';

@@ -6,13 +6,13 @@
 import { type Bytes, equal, toHex } from '../../src/base/bytes.ts';
 import { type GatewayId, type JoinId, PnId, type TransactionId } from '../../src/base/ids.ts';
 import type { Status } from '../../src/base/statuses.ts';
-import {
-  GATEWAY_MACHINE,
-  type GatewayInput,
-  type GatewayJoin,
-  type GatewaySession,
-  type Invitation,
-} from '../../src/establishment/gateway.ts';
+import { GATEWAY_MACHINE } from '../../src/establishment/gateway.ts';
+import type {
+  GatewayInput,
+  GatewayJoin,
+  GatewaySession,
+  Invitation,
+} from '../../src/establishment/gateway-types.ts';
 import { Machine } from '../../src/establishment/machine.ts';
 import type { ServerClient } from '../../src/https/server-client.ts';
 import type { OpenRequest } from '../../src/link/open.ts';

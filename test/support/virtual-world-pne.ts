@@ -6,16 +6,15 @@ import { type Bytes, toHex } from '../../src/base/bytes.ts';
 import type { Status } from '../../src/base/statuses.ts';
 import { PNE_ENROL_MACHINE } from '../../src/enrolment/pne.ts';
 import { Machine } from '../../src/establishment/machine.ts';
-import {
-  type DeclineStatus,
-  type Floor,
-  PNE_MACHINE,
-  type PneInput,
-  type PneOutput,
-  type PneSession,
-  serverTimeAt,
-} from '../../src/establishment/pne.ts';
+import { PNE_MACHINE, serverTimeAt } from '../../src/establishment/pne.ts';
 import type { PneAction, PneState } from '../../src/establishment/pne-table.ts';
+import type {
+  DeclineStatus,
+  Floor,
+  PneInput,
+  PneOutput,
+  PneSession,
+} from '../../src/establishment/pne-types.ts';
 import { PnSetupResponse, unpadPnSetupResponse } from '../../src/messages/setup.ts';
 import type { MessageName } from '../../src/messages/types.ts';
 import { encodeAnnouncement } from '../../src/network/advertisement.ts';
