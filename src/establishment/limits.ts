@@ -1,8 +1,5 @@
 /** Message limits by phase, in bytes as carried on the link (docs/protocol.md §3.4). */
 
-export const OPEN_LIMIT = 128;
-/** Until step 2 was authenticated. */
-export const UNAUTHENTICATED_LIMIT = 2_048;
 /** Until the PNE is a live member on this link. */
 export const AUTHENTICATED_LIMIT = 8_192;
 export const LIVE_LIMIT = 65_535;

@@ -30,10 +30,9 @@ CREATE TABLE enrolment_code (
 CREATE TABLE clock (
   id              INTEGER PRIMARY KEY CHECK (id = 1),
   floor           INTEGER NOT NULL,
-  powered_seconds INTEGER NOT NULL,
-  floor_powered   INTEGER NOT NULL -- powered_seconds when the floor was set
+  powered_seconds INTEGER NOT NULL
 ) STRICT;
-INSERT INTO clock VALUES (1, 0, 0, 0);
+INSERT INTO clock VALUES (1, 0, 0);
 
 CREATE TABLE known_join (
   th3        BLOB    PRIMARY KEY CHECK (length(th3) = 32),
@@ -149,13 +148,12 @@ export class PneStore {
     this.#write(() => this.#db.prepare('UPDATE ownership SET server_keys = ?').run(statement));
   }
 
-  clock(): { readonly floor: ServerSeconds; readonly poweredSeconds: number; readonly floorPowered: number } {
+  clock(): { readonly floor: ServerSeconds; readonly poweredSeconds: number } {
     const row = this.#db.prepare('SELECT * FROM clock').get() as {
       floor: number;
       powered_seconds: number;
-      floor_powered: number;
     };
-    return { floor: row.floor, poweredSeconds: row.powered_seconds, floorPowered: row.floor_powered };
+    return { floor: row.floor, poweredSeconds: row.powered_seconds };
   }
 
   /** Counts powered time on; pending joins that got too old go. */
@@ -254,10 +252,8 @@ export class PneStore {
 
   #raiseFloor(serverTime: ServerSeconds, poweredSeconds: number): void {
     this.#db
-      .prepare(
-        'UPDATE clock SET floor = max(floor, ?), powered_seconds = max(powered_seconds, ?), floor_powered = ?',
-      )
-      .run(serverTime, poweredSeconds, poweredSeconds);
+      .prepare('UPDATE clock SET floor = max(floor, ?), powered_seconds = max(powered_seconds, ?)')
+      .run(serverTime, poweredSeconds);
   }
 
   /** @throws CpnsError cannot-persist */
