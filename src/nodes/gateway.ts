@@ -22,6 +22,7 @@ import { loadKey, type StoredSigner } from '../security/keystore.ts';
 import type { Primitives } from '../security/primitives.ts';
 import { nodePrimitives } from '../security/primitives-node.ts';
 import { type GatewayStore, openGatewayStore } from '../store/gateway-store.ts';
+import { faultEvent } from './fault.ts';
 import { GatewayRenewal } from './gateway-enrol.ts';
 import { type GatewayIdentity, readGatewayIdentity } from './gateway-identity.ts';
 import { type PairedPne, type Pairing, Pairings } from './gateway-pairing.ts';
@@ -363,6 +364,7 @@ export class GatewayNode {
           invitation = this.#invitation();
           return this.#sessions.invite(invitation, opened, session);
         },
+        onFault: (error) => this.#emit(faultEvent(error)),
         onEnd: (status) => {
           this.#links.delete(session);
           const { live, refusedWith } = this.#sessions.ended(session);

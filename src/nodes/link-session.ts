@@ -50,6 +50,8 @@ export interface LinkSessionOptions {
   readonly onSecret: ((line: string) => void) | undefined;
   /** Chooses the machine once both OPENs are in. */
   readonly start: (opened: Opened, session: LinkSession) => AnyMachineDriver;
+  /** A machine threw: a defect of ours, for the log. */
+  readonly onFault: (error: unknown) => void;
   /** Called once, after the link is down. */
   readonly onEnd: (status: Status) => void;
 }
@@ -60,6 +62,7 @@ type AnyInput = { readonly kind: string };
 export interface AnyMachineDriver {
   feed(input: AnyInput): void;
   readonly waiting: number;
+  readonly fault: unknown;
   onEnded: ((state: string) => void) | undefined;
 }
 
@@ -214,6 +217,7 @@ export class LinkSession {
     this.#machine = machine;
     // A failed output behind which the close was dropped must not leave a link without a machine.
     machine.onEnded = () => {
+      if (machine.fault !== undefined) this.#options.onFault(machine.fault);
       if (!this.#left) this.#leave('internal', false);
     };
   }

@@ -32,6 +32,7 @@ import type { Primitives } from '../security/primitives.ts';
 import { nodePrimitives } from '../security/primitives-node.ts';
 import type { Signer } from '../security/signer.ts';
 import { PneStore } from '../store/pne-store.ts';
+import { faultEvent } from './fault.ts';
 import { type AnyMachineDriver, LinkSession, type Opened } from './link-session.ts';
 import { MachineDriver } from './machine-driver.ts';
 import { type Owner, PoweredClock, readFloor, readOwner } from './pne-trust.ts';
@@ -331,6 +332,7 @@ export class PneNode {
       },
       start: (opened, session) =>
         opened.linkKind === 'enrol' ? this.#enrol(opened, session) : this.#establish(opened, session, joins),
+      onFault: (error) => this.#emit(faultEvent(error)),
       onEnd: (status) => this.#linkEnded(status),
     });
   }

@@ -200,17 +200,21 @@ export class PneStore {
 
   /**
    * Before the acknowledgement. A newer inventory of the same join replaces the older; a new join of the same PN
-   * replaces the membership and ends the pending joins written before it.
+   * replaces the membership and ends the pending joins written before it. An inventory may be an old one told again, so
+   * it never counts as the server's fresh word: the challenge of the join did, and a freshness statement does.
    */
   saveMember(join: KnownJoin, inventory: Bytes, poweredSeconds: number): void {
     this.#write(() => {
+      const known = this.#db
+        .prepare<[Bytes], { powered: number }>('SELECT powered FROM known_join WHERE th3 = ?')
+        .get(join.th3);
       this.#db
         .prepare(
           `DELETE FROM known_join WHERE pn_id = ? AND gateway_id = ? AND (state = 'member' OR rowid <=
              coalesce((SELECT rowid FROM known_join WHERE th3 = ?), 0))`,
         )
         .run(join.pnId, join.gatewayId, join.th3);
-      this.#insert(join, inventory, poweredSeconds);
+      this.#insert(join, inventory, known?.powered ?? poweredSeconds);
     });
   }
 
