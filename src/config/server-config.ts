@@ -6,6 +6,7 @@ import * as v from 'valibot';
 import { LIMITS } from '../messages/common.ts';
 import { integer, Log, type LogLevel } from './parts.ts';
 import { value } from './schema-faults.ts';
+import { Limits, type LimitsConfig, limitsExample } from './server-limits.ts';
 
 export interface ServerConfig {
   readonly host: string;
@@ -16,12 +17,7 @@ export interface ServerConfig {
   /** DNS names and addresses that the server's certificate holds. */
   readonly names: readonly string[];
   readonly terms: { readonly currency: string; readonly limit: number; readonly periodDays: number };
-  readonly limits: {
-    readonly openTransactionsPerGateway: number;
-    readonly pendingConfirmationsPerUser: number;
-    readonly confirmOnlineSeconds: number;
-    readonly confirmOfflineSeconds: number;
-  };
+  readonly limits: LimitsConfig;
   /** Prometheus text, health and readiness on 127.0.0.1; absent for none. */
   readonly metricsPort: number | undefined;
   readonly log: { readonly level: LogLevel };
@@ -79,23 +75,7 @@ export const ServerSchema = v.pipe(
       ),
       {},
     ),
-    limits: v.optional(
-      v.pipe(
-        v.strictObject({
-          open_transactions_per_gateway: v.optional(integer(1, 1000, 'transactions', 16), 16),
-          pending_confirmations_per_user: v.optional(integer(1, 1000, 'requests', 10), 10),
-          confirm_online_seconds: v.optional(integer(1, 86_400, 'seconds', 600), 600),
-          confirm_offline_seconds: v.optional(integer(1, 86_400, 'seconds', 86_400), 86_400),
-        }),
-        v.transform((limits) => ({
-          openTransactionsPerGateway: limits.open_transactions_per_gateway,
-          pendingConfirmationsPerUser: limits.pending_confirmations_per_user,
-          confirmOnlineSeconds: limits.confirm_online_seconds,
-          confirmOfflineSeconds: limits.confirm_offline_seconds,
-        })),
-      ),
-      {},
-    ),
+    limits: v.optional(Limits, {}),
     metrics: v.optional(v.strictObject({ port: integer(0, 65_535, 'a TCP port', 9464) })),
     log: Log,
   }),
@@ -117,11 +97,7 @@ currency = "EUR"
 limit = 500                      # minor units (cents) in one period
 period_days = 30
 
-[limits]
-open_transactions_per_gateway = 16
-pending_confirmations_per_user = 10
-confirm_online_seconds = 600
-confirm_offline_seconds = 86400
+${limitsExample()}
 
 # [metrics]                      # Prometheus text, health and readiness on 127.0.0.1
 # port = 9464

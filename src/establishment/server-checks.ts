@@ -23,14 +23,25 @@ import { verifyCredential } from '../security/credential.ts';
 import { transcript1, transcript2 } from '../security/key-schedule.ts';
 import type { Primitives } from '../security/primitives.ts';
 import { openSigned } from '../security/signed-message.ts';
-import type {
-  AuthenticationResponseInput,
-  ConfirmAnswerInput,
-  PneFacts,
-  RegistrationRequestInput,
-  RegistrationRow,
-  ServerSession,
+import {
+  type AuthenticationResponseInput,
+  type ConfirmAnswerInput,
+  type PneFacts,
+  type RegistrationRequestInput,
+  type RegistrationRow,
+  type ServerSession,
+  secondsLeftOfDay,
 } from './server-types.ts';
+
+/** A quota of those that begin anew some time, or of those that don't. */
+export class QuotaError extends CpnsError {
+  readonly retryAfterSeconds: number | undefined;
+
+  constructor(retryAfterSeconds: number | undefined) {
+    super('quota-exceeded');
+    this.retryAfterSeconds = retryAfterSeconds;
+  }
+}
 
 export type Joining = Extract<PnSetupResponse, { readonly status: 'ok' }>;
 
@@ -78,10 +89,21 @@ export function checkRegistration(session: ServerSession, input: RegistrationReq
   verifyCredential(primitives, session.serverKeys, setup.credential, { now });
   if (!equal(transactionIdOf(th2), input.txn)) throw new CpnsError('transcript-mismatch', 'txn');
   if (input.openCount >= limits.openPerGateway) throw new CpnsError('quota-exceeded');
+  checkGrowth(session, input);
   if (input.backoffUntil > now) throw new CpnsError('backing-off');
   if (pn && !equal(pn.gatewayId, gateway.gatewayId)) throw new CpnsError('pn-id-collision');
   if (request.gatewayInfo.capability.length === 0) throw new CpnsError('no-capability-given');
   return exchange;
+}
+
+/** What the server would have to keep of one more join. @throws QuotaError */
+function checkGrowth({ limits }: ServerSession, { kept, pn, now }: RegistrationRequestInput): void {
+  if (
+    kept.transactionsToday >= limits.transactionsPerGatewayPerDay ||
+    kept.refusalsToday >= limits.refusalsPerGatewayPerDay
+  )
+    throw new QuotaError(secondsLeftOfDay(now));
+  if (!pn && kept.networks >= limits.networksPerGateway) throw new QuotaError(undefined);
 }
 
 export function transactionIdOf(th2: Bytes): TransactionId {

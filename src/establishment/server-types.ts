@@ -95,6 +95,16 @@ export interface EarlierYes {
   readonly homeGatewayId: GatewayId;
 }
 
+/** What one gateway has made the server keep; a day ends at 00:00 UTC by the server's clock. */
+export interface GatewayGrowth {
+  /** PNs registered, ever. */
+  readonly networks: number;
+  /** Transactions that began today. */
+  readonly transactionsToday: number;
+  /** Transactions that ended in a refusal today. */
+  readonly refusalsToday: number;
+}
+
 export interface RegistrationRequestInput {
   readonly kind: 'registrationRequest';
   /** Under which it was put: must be the transcript's own. */
@@ -105,6 +115,8 @@ export interface RegistrationRequestInput {
   readonly pn: PnFacts | undefined;
   /** Challenged and verified transactions of this gateway. */
   readonly openCount: number;
+  /** What this gateway has made the server keep. */
+  readonly kept: GatewayGrowth;
   /** No attempt of this PNE at this gateway before then, because its user refused; 0 for none. */
   readonly backoffUntil: ServerSeconds;
   /** 16 random bytes. */
@@ -123,6 +135,10 @@ export interface AuthenticationResponseInput {
   readonly earlierYes: EarlierYes | undefined;
   /** Questions the PNE's user has open, those of this PNE not counted: they will be superseded. */
   readonly pendingOfUser: number;
+  /** Questions of the last hour to the PNE's user that did not end in a yes: in all, and about this gateway's joins. */
+  readonly vainQuestions: { readonly ofUser: number; readonly ofGateway: number };
+  /** Refreshes of this gateway's members today. */
+  readonly refreshesToday: number;
   /** Verified transactions of the same PNE, which this one ends. */
   readonly earlier: readonly RegistrationKey[];
   readonly backoffUntil: ServerSeconds;
@@ -253,7 +269,32 @@ export interface ServerLimits {
   readonly confirmOfflineSeconds: number;
   readonly openPerGateway: number;
   readonly pendingPerUser: number;
+  /** Questions in an hour that did not end in a yes, to one user and, of those, about joins at one gateway. */
+  readonly vainQuestionsPerUser: number;
+  readonly vainQuestionsPerUserAndGateway: number;
+  readonly networksPerGateway: number;
+  readonly transactionsPerGatewayPerDay: number;
+  readonly refusalsPerGatewayPerDay: number;
+  readonly refreshesPerGatewayPerDay: number;
+  readonly enrolmentsPerGatewayPerDay: number;
+  readonly pnesPerUser: number;
 }
+
+export const DAY_SECONDS = 86_400;
+/** The window of the questions to one user. */
+export const QUESTIONS_SECONDS = 3_600;
+
+/** Until the quotas of a day begin anew. */
+export function secondsLeftOfDay(now: ServerSeconds): number {
+  return DAY_SECONDS - (now % DAY_SECONDS);
+}
+
+/**
+ * CHOICE: a person answers some questions an hour; one gateway alone must not use up what others may ask, so it gets a
+ * third. Questions answered yes are no flood and don't count. A refused join takes about 2 kB for 30 days, so a gateway
+ * can hold 60 MB with refusals; a registered one about 5 kB (25 kB when its PN is full of long capabilities), for ever, so
+ * it can add 50 MB a day. A home has some dozen devices: 5,000 refreshes a day are 150 for each of 32 members.
+ */
 
 export const DEFAULT_SERVER_LIMITS: ServerLimits = {
   challengeSeconds: 60,
@@ -261,6 +302,14 @@ export const DEFAULT_SERVER_LIMITS: ServerLimits = {
   confirmOfflineSeconds: 86_400,
   openPerGateway: 16,
   pendingPerUser: 10,
+  vainQuestionsPerUser: 60,
+  vainQuestionsPerUserAndGateway: 20,
+  networksPerGateway: 1_024,
+  transactionsPerGatewayPerDay: 10_000,
+  refusalsPerGatewayPerDay: 1_000,
+  refreshesPerGatewayPerDay: 5_000,
+  enrolmentsPerGatewayPerDay: 500,
+  pnesPerUser: 1_024,
 };
 
 /** One transaction's memory. */

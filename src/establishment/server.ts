@@ -22,6 +22,7 @@ import {
   checkRegistration,
   checkResponse,
   checkStillAllowed,
+  QuotaError,
   readExchange,
   refusalReason,
 } from './server-checks.ts';
@@ -48,6 +49,12 @@ type On<K extends ServerInput['kind']> = Extract<ServerInput, { readonly kind: K
 function failureOf(error: unknown): Failure {
   if (error instanceof CpnsError && error.status !== 'ok') return error.status;
   throw error;
+}
+
+/** When the same may be tried again, where that is known. */
+function waitSecondsOf(error: unknown, { backoffUntil, now }: RegistrationRequestInput): number | undefined {
+  if (error instanceof QuotaError) return error.retryAfterSeconds;
+  return error instanceof CpnsError && error.status === 'backing-off' ? backoffUntil - now : undefined;
 }
 
 /** Step 3. A no leaves no trace. */
@@ -80,8 +87,7 @@ function challenge(session: ServerSession, input: RegistrationRequestInput): Ser
     return goTo('signing-challenge', { kind: 'sign', messages: [message] });
   } catch (error) {
     const status = failureOf(error);
-    const waitSeconds = status === 'backing-off' ? input.backoffUntil - now : undefined;
-    return goTo('new', reject(status, waitSeconds));
+    return goTo('new', reject(status, waitSecondsOf(error, input)));
   }
 }
 
@@ -120,13 +126,27 @@ function verifyResponse(session: ServerSession, input: AuthenticationResponseInp
       ? [{ kind: 'supersede', earlier: input.earlier }]
       : [];
     // The same key in the same PN behind the same gateway again: its user has said yes to that already.
-    if (input.earlierYes && equal(input.earlierYes.homeGatewayId, pne.home.gatewayId))
+    if (input.earlierYes && equal(input.earlierYes.homeGatewayId, pne.home.gatewayId)) {
+      if (input.refreshesToday >= session.limits.refreshesPerGatewayPerDay)
+        throw new CpnsError('quota-exceeded');
       return register(session, registering, inventory, supersede, 'state');
-    if (input.pendingOfUser >= session.limits.pendingPerUser) throw new CpnsError('quota-exceeded');
+    }
+    checkMayAsk(session, input);
     return ask(session, registering, input.homeOnline, supersede);
   } catch (error) {
     return refuseWith(failureOf(error));
   }
+}
+
+/** Whether the user may be bothered once more. @throws CpnsError quota-exceeded */
+function checkMayAsk({ limits }: ServerSession, input: AuthenticationResponseInput): void {
+  const { pendingOfUser, vainQuestions } = input;
+  if (
+    pendingOfUser >= limits.pendingPerUser ||
+    vainQuestions.ofUser >= limits.vainQuestionsPerUser ||
+    vainQuestions.ofGateway >= limits.vainQuestionsPerUserAndGateway
+  )
+    throw new CpnsError('quota-exceeded');
 }
 
 /** Step 8: the home gateway is asked, with the evidence. */

@@ -6,6 +6,7 @@
 import type { X509Certificate } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
+import { toHex } from '../base/bytes.ts';
 import { CpnsError } from '../base/errors.ts';
 import type { PublicKey } from '../security/primitives.ts';
 
@@ -37,6 +38,15 @@ export class CallerReader {
     const nowMs = this.#wallMs();
     if (nowMs < validFromMs || nowMs > validToMs) throw new CpnsError('not-authenticated', 'expired');
     return key;
+  }
+
+  /** A short name of the certified key, the same for every certificate of that key; undefined without one. */
+  peerOf(socket: TLSSocket): string | undefined {
+    try {
+      return toHex(this.keyOf(socket).x);
+    } catch {
+      return undefined;
+    }
   }
 
   #read(socket: TLSSocket): Presented {

@@ -8,14 +8,23 @@ import { type RawData, WebSocket } from 'ws';
 import { type Bytes, toHex } from '../base/bytes.ts';
 import type { GatewayId } from '../base/ids.ts';
 import { ChannelAck } from '../messages/channel.ts';
+import { Buckets } from './server-limits.ts';
 
 export const CHANNEL_SUBPROTOCOL = 'cpns1';
 /** Longest frame either way. */
 export const MAX_FRAME_BYTES = 65_536;
+/** Fragments of one frame, and chunks that wait for the rest of one: acknowledgements come whole. */
+export const MAX_FRAGMENTS = 16;
+export const MAX_CHUNKS = 1_024;
 /** Deliveries sent and not yet acknowledged, a channel. */
 const MAX_IN_FLIGHT = 16;
 /** A peer that reads so slowly that this many bytes wait in our memory is given up. */
 const MAX_BUFFERED_BYTES = 1_048_576;
+/**
+ * Pings, unasked pongs and acknowledgements of what is not in flight, of one gateway: each costs us work and nobody needs
+ * any, but for a few that crossed something on the way.
+ */
+const NOISE = { burst: 256, perSecond: 4 };
 const PING_MS = 20_000;
 const SILENCE_MS = 60_000;
 /** WebSocket close codes: going away; policy violation; an application's own. */
@@ -37,6 +46,8 @@ export interface DeliverySource<F extends Frame = Frame> {
   inGoodStanding(gatewayId: GatewayId): boolean;
   onChange?(gatewayId: GatewayId, up: boolean): void;
   onSent?(gatewayId: GatewayId, frame: F): void;
+  /** A channel was ended because it brought too much that is no use. */
+  onNoise?(gatewayId: GatewayId): void;
 }
 
 export interface ChannelTimers {
@@ -48,6 +59,7 @@ export class ChannelHub<F extends Frame = Frame> {
   readonly #source: DeliverySource<F>;
   readonly #silenceMs: number;
   readonly #channels = new Map<string, Channel<F>>();
+  readonly #noise = new Buckets(NOISE);
   readonly #pinging: NodeJS.Timeout;
 
   constructor(source: DeliverySource<F>, { pingMs = PING_MS, silenceMs = SILENCE_MS }: ChannelTimers = {}) {
@@ -69,11 +81,14 @@ export class ChannelHub<F extends Frame = Frame> {
   attach(gatewayId: GatewayId, socket: WebSocket): void {
     const name = toHex(gatewayId);
     const older = this.#channels.get(name);
-    const channel = new Channel(gatewayId, socket, this.#source, () => {
-      // The older channel's end must not take the newer one down with it.
-      if (this.#channels.get(name) !== channel) return;
-      this.#channels.delete(name);
-      this.#source.onChange?.(gatewayId, false);
+    const channel = new Channel(gatewayId, socket, this.#source, {
+      onEnd: () => {
+        // The older channel's end must not take the newer one down with it.
+        if (this.#channels.get(name) !== channel) return;
+        this.#channels.delete(name);
+        this.#source.onChange?.(gatewayId, false);
+      },
+      isTooMuch: () => this.#noise.take(name, performance.now()) > 0,
     });
     this.#channels.set(name, channel);
     older?.end(REPLACED);
@@ -104,24 +119,38 @@ export class ChannelHub<F extends Frame = Frame> {
   }
 }
 
+interface ChannelHooks {
+  readonly onEnd: () => void;
+  /** Counts one thing that is no use. */
+  readonly isTooMuch: () => boolean;
+}
+
 class Channel<F extends Frame> {
   readonly gatewayId: GatewayId;
   readonly #socket: WebSocket;
   readonly #source: DeliverySource<F>;
-  readonly #onEnd: () => void;
+  readonly #hooks: ChannelHooks;
   readonly #inFlight = new Set<number>();
   #sentUpTo = 0;
   #heardAtMs = performance.now();
+  #pongsDue = 0;
   #ended = false;
 
-  constructor(gatewayId: GatewayId, socket: WebSocket, source: DeliverySource<F>, onEnd: () => void) {
+  constructor(gatewayId: GatewayId, socket: WebSocket, source: DeliverySource<F>, hooks: ChannelHooks) {
     this.gatewayId = gatewayId;
     this.#socket = socket;
     this.#source = source;
-    this.#onEnd = onEnd;
+    this.#hooks = hooks;
     socket.on('message', (data, isBinary) => this.#take(data, isBinary));
-    socket.on('pong', () => this.#heard());
-    socket.on('ping', () => this.#heard());
+    socket.on('pong', () => {
+      this.#heard();
+      if (this.#pongsDue > 0) this.#pongsDue--;
+      else this.#useless();
+    });
+    socket.on('ping', () => {
+      this.#heard();
+      this.#useless();
+    });
     socket.on('error', () => this.end());
     socket.on('close', () => this.end());
   }
@@ -154,7 +183,10 @@ class Channel<F extends Frame> {
 
   ping(silenceMs: number): void {
     if (performance.now() - this.#heardAtMs > silenceMs) this.end();
-    else if (this.#socket.readyState === WebSocket.OPEN) this.#socket.ping();
+    else if (this.#socket.readyState === WebSocket.OPEN) {
+      this.#pongsDue++;
+      this.#socket.ping();
+    }
   }
 
   /** @param code says why in a close frame; without one the connection is just cut */
@@ -167,11 +199,17 @@ class Channel<F extends Frame> {
       // A peer that does not close in return must not keep the socket.
       setTimeout(() => this.#socket.terminate(), 2_000).unref();
     }
-    this.#onEnd();
+    this.#hooks.onEnd();
   }
 
   #heard(): void {
     this.#heardAtMs = performance.now();
+  }
+
+  #useless(): void {
+    if (this.#ended || !this.#hooks.isTooMuch()) return;
+    this.#source.onNoise?.(this.gatewayId);
+    this.end(POLICY);
   }
 
   #take(data: RawData, isBinary: boolean): void {
@@ -181,7 +219,10 @@ class Channel<F extends Frame> {
       if (!isBinary || !Buffer.isBuffer(data)) throw new TypeError('not binary');
       const { deliveryId } = ChannelAck.decode(new Uint8Array(data));
       // Only what was sent on this channel: a gateway can't acknowledge what it never got.
-      if (!this.#inFlight.delete(deliveryId)) return;
+      if (!this.#inFlight.delete(deliveryId)) {
+        this.#useless();
+        return;
+      }
       this.#source.acknowledge(this.gatewayId, deliveryId);
     } catch {
       // Nothing but acknowledgements goes this way; or it could not be written, and the next channel delivers again.

@@ -21,6 +21,8 @@ export class ServerMetrics {
   readonly #signature: Histogram;
   readonly #request: Histogram;
   readonly #settled: Counter;
+  readonly #limited: Counter;
+  readonly #refused: Counter;
 
   constructor({ registrations, channels }: MetricSources) {
     const registers = [this.#registry];
@@ -41,6 +43,18 @@ export class ServerMetrics {
       name: 'cpns_registrations_settled_total',
       help: 'Registrations that came to an end, by status, since the start',
       labelNames: ['status'],
+      registers,
+    });
+    this.#refused = new Counter({
+      name: 'cpns_requests_refused_total',
+      help: 'Requests answered with a problem, by its status, since the start',
+      labelNames: ['status'],
+      registers,
+    });
+    this.#limited = new Counter({
+      name: 'cpns_limited_total',
+      help: 'Connections, requests and channels turned away, by the limit of the transport that was reached, since the start',
+      labelNames: ['limit'],
       registers,
     });
     new Gauge({
@@ -81,6 +95,15 @@ export class ServerMetrics {
 
   settled(status: string): void {
     this.#settled.inc({ status });
+  }
+
+  refused(status: string): void {
+    this.#refused.inc({ status });
+  }
+
+  /** @param limit one of a fixed set of names */
+  limited(limit: string): void {
+    this.#limited.inc({ limit });
   }
 
   text(): Promise<string> {

@@ -10,9 +10,9 @@ import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
 import type { Bytes } from '../base/bytes.ts';
 import { CpnsError } from '../base/errors.ts';
-import { problemOf, RefusedError } from './problem.ts';
-import { CHANNEL_SUBPROTOCOL, MAX_FRAME_BYTES } from './server-channel.ts';
-import { addressName, Buckets } from './server-limits.ts';
+import { problemOf } from './problem.ts';
+import { Admission, type AdmissionOptions } from './server-admission.ts';
+import { CHANNEL_SUBPROTOCOL, MAX_CHUNKS, MAX_FRAGMENTS, MAX_FRAME_BYTES } from './server-channel.ts';
 import { type Answer, API_PATH, CBOR_MEDIA_TYPE, matchRoute, type Route } from './server-routes.ts';
 
 /** Longest body, bytes. */
@@ -23,10 +23,11 @@ const REQUEST_MS = 15_000;
 const HANDSHAKE_MS = 10_000;
 /** Longer than a gateway keeps an idle connection, so that it is the gateway that closes it. */
 const KEEP_ALIVE_MS = 60_000;
-const MAX_CONNECTIONS = 2_048;
+/** HTTP status of what came too often; the connection that brought it ends. */
+const TOO_MANY = 429;
 const CLOSE_GRACE_MS = 2_000;
-/** Requests without a certificate from one address. */
-const STRANGERS = { burst: 20, perSecond: 0.5 };
+/** For the last words on a connection; a peer that does not take them keeps it no longer. */
+const LAST_WORDS_MS = 1_000;
 
 export interface ServerTls {
   readonly keyPem: string;
@@ -36,7 +37,7 @@ export interface ServerTls {
   readonly caPem: string;
 }
 
-export interface HttpsServerOptions<Caller> {
+export interface HttpsServerOptions<Caller> extends AdmissionOptions {
   readonly host: string;
   /** 0 for any free port. */
   readonly port: number;
@@ -71,7 +72,8 @@ export interface HttpsServer {
 
 /** Listens; resolves when connections are taken. */
 export async function openHttpsServer<Caller>(options: HttpsServerOptions<Caller>): Promise<HttpsServer> {
-  const front = new Front(options);
+  const admission = new Admission(options);
+  const front = new Front(options, admission);
   const server = createServer(
     {
       ...secureContext(options.tls),
@@ -87,7 +89,7 @@ export async function openHttpsServer<Caller>(options: HttpsServerOptions<Caller
     },
     (request, response) => void front.answer(request, response),
   );
-  server.maxConnections = MAX_CONNECTIONS;
+  admission.guard(server);
   server.on('upgrade', (request, socket, head) => front.upgrade(request, socket, head));
   // A handshake that fails, or bytes that are no HTTP, concern their connection only.
   server.on('tlsClientError', (_error, socket) => socket.destroy());
@@ -129,23 +131,33 @@ function close(server: Server): Promise<void> {
 }
 
 function endBadly(socket: Duplex): void {
-  if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n');
+  if (socket.writable) endWith(socket, 'HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n');
   else socket.destroy();
+}
+
+/** Last words, and the end: sockets of an HTTP server stay half open for as long as the peer likes. */
+function endWith(socket: Duplex, words: string | Bytes): void {
+  const end = () => socket.destroy();
+  socket.end(words, end);
+  setTimeout(end, LAST_WORDS_MS).unref();
 }
 
 class Front<Caller> {
   readonly #options: HttpsServerOptions<Caller>;
+  readonly #admission: Admission;
   readonly #sockets = new WebSocketServer({
     noServer: true,
     maxPayload: MAX_FRAME_BYTES,
+    maxFragments: MAX_FRAGMENTS,
+    maxBufferedChunks: MAX_CHUNKS,
     perMessageDeflate: false,
     clientTracking: false,
     handleProtocols: (offered) => (offered.has(CHANNEL_SUBPROTOCOL) ? CHANNEL_SUBPROTOCOL : false),
   });
-  readonly #strangers = new Buckets(STRANGERS);
 
-  constructor(options: HttpsServerOptions<Caller>) {
+  constructor(options: HttpsServerOptions<Caller>, admission: Admission) {
     this.#options = options;
+    this.#admission = admission;
   }
 
   async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -161,7 +173,7 @@ class Front<Caller> {
       failure = error;
       const { httpStatus, headers, body } = problemOf(error);
       // What was not read of the request is not read any more.
-      if (!request.complete) response.setHeader('connection', 'close');
+      if (!request.complete || httpStatus === TOO_MANY) response.setHeader('connection', 'close');
       respond(response, httpStatus, headers, body);
     }
     this.#options.onRequest?.({
@@ -172,6 +184,7 @@ class Front<Caller> {
 
   async #handle(request: IncomingMessage, found: (route: string) => void): Promise<Answer> {
     const { method = '', url = '' } = request;
+    this.#admission.request(request.socket);
     const { route, parameters } = matchRoute(this.#options.routes, method, url);
     found(`${route.method} ${route.pattern}`);
     const caller = this.#admit(request, route);
@@ -182,19 +195,18 @@ class Front<Caller> {
 
   #admit(request: IncomingMessage, route: Route<Caller>): Caller {
     if (route.access === 'gateway') return this.#options.callerOf(request);
-    if (route.method !== 'GET') {
-      const waitSeconds = this.#strangers.take(addressName(request.socket.remoteAddress), performance.now());
-      if (waitSeconds > 0) throw new RefusedError('too-many-requests', waitSeconds);
-    }
+    if (route.method !== 'GET') this.#admission.token(request.socket);
     return this.#options.nobody;
   }
 
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     socket.on('error', () => socket.destroy());
     try {
+      this.#admission.request(request.socket);
       if (request.url !== `${API_PATH}channel`) throw new CpnsError('not-found');
       const caller = this.#options.callerOf(request);
       if (!offersProtocol(request)) throw new CpnsError('version-mismatch', 'subprotocol');
+      this.#admission.dial(request.socket);
       this.#sockets.handleUpgrade(request, socket, head, (channel) =>
         this.#options.onChannel(caller, channel),
       );
@@ -220,7 +232,7 @@ function refuseUpgrade(socket: Duplex, error: unknown): void {
   const lines = [`HTTP/1.1 ${httpStatus} Refused`, 'connection: close', `content-length: ${body.length}`];
   for (const [name, value] of Object.entries(headers)) lines.push(`${name}: ${value}`);
   socket.write(`${lines.join('\r\n')}\r\n\r\n`);
-  socket.end(body);
+  endWith(socket, body);
 }
 
 function respond(

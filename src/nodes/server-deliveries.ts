@@ -28,6 +28,7 @@ export interface DeliveryPorts {
   /** The home gateway has the question of this join on disk. */
   readonly onConfirmDelivered: (joinId: JoinId) => void;
   readonly onChange: (gatewayId: GatewayId, up: boolean) => void;
+  readonly onNoise: (gatewayId: GatewayId) => void;
   readonly onError: (error: unknown) => void;
   readonly trace: (event: Omit<TraceEvent, 'atMs'>) => void;
 }
@@ -37,6 +38,7 @@ const FLUSH_MS = 10;
 
 export class OutboxSource implements DeliverySource<OutboxFrame> {
   readonly onChange: DeliveryPorts['onChange'];
+  readonly onNoise: DeliveryPorts['onNoise'];
   readonly #ports: DeliveryPorts;
   #acknowledged: Acknowledgement[] = [];
   #timer: NodeJS.Timeout | undefined;
@@ -44,6 +46,7 @@ export class OutboxSource implements DeliverySource<OutboxFrame> {
   constructor(ports: DeliveryPorts) {
     this.#ports = ports;
     this.onChange = ports.onChange;
+    this.onNoise = ports.onNoise;
   }
 
   next(gatewayId: GatewayId, after: number, atMost: number): readonly OutboxFrame[] {

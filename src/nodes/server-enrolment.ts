@@ -9,6 +9,8 @@ import { CpnsError } from '../base/errors.ts';
 import type { Status } from '../base/statuses.ts';
 import type { RandomBytes, ServerSeconds } from '../base/time.ts';
 import { claimTranscript, receiptTranscript } from '../enrolment/transcript.ts';
+import { type ServerLimits, secondsLeftOfDay } from '../establishment/server-types.ts';
+import { RefusedError } from '../https/problem.ts';
 import {
   EnrolClaimPayload,
   type EnrolmentNonce,
@@ -43,6 +45,7 @@ export interface EnrolmentPorts {
   readonly clock: TrustedClock;
   readonly random: RandomBytes;
   readonly realm: string;
+  readonly limits: Pick<ServerLimits, 'enrolmentsPerGatewayPerDay' | 'pnesPerUser'>;
 }
 
 export class Enrolment {
@@ -56,10 +59,12 @@ export class Enrolment {
 
   /** @throws CpnsError quota-exceeded */
   begin(gateway: GatewayRecord): EnrolmentNonce {
-    const { store, clock, random } = this.#ports;
+    const { store, clock, random, limits } = this.#ports;
     const now = clock.now();
+    if (store.directory.enrolmentsToday(gateway.gatewayId, now) >= limits.enrolmentsPerGatewayPerDay)
+      throw new RefusedError('quota-exceeded', secondsLeftOfDay(now));
     if (store.directory.openEnrolments(gateway.gatewayId, now - NONCE_SECONDS) >= OPEN_NONCES)
-      throw new CpnsError('quota-exceeded');
+      throw new RefusedError('quota-exceeded', NONCE_SECONDS);
     const nonce = random(NONCE_BYTES);
     store.directory.addEnrolment(nonce, gateway.gatewayId, now);
     return { nonce, serverTime: now };
@@ -70,7 +75,7 @@ export class Enrolment {
    * @param bytes the request as received
    * @returns E3
    * @throws CpnsError unknown-transaction, conflict, enrolment-code-spent, transcript-mismatch, credential-…,
-   * response-invalid, already-owned, revoked-pne, malformed
+   * response-invalid, already-owned, revoked-pne, quota-exceeded, malformed
    */
   claim(gateway: GatewayRecord, nonce: Bytes, request: EnrolmentRequest, bytes: Bytes): Bytes {
     const { store, clock, operator, primitives } = this.#ports;
@@ -126,7 +131,7 @@ export class Enrolment {
   }
 
   #checkClaim(gateway: GatewayRecord, transcript: Bytes, claim: Bytes): NewPne {
-    const { primitives } = this.#ports;
+    const { primitives, limits } = this.#ports;
     const claimed = EnrolClaimPayload.decode(parseSign1(claim).payload);
     const key = publicKeyOf(primitives, claimed.key);
     openSigned(primitives, EnrolClaimPayload, () => [key], transcript, claim, 'response-invalid');
@@ -138,6 +143,7 @@ export class Enrolment {
       pneId: claimed.pneId,
       capability: claimed.capability,
       epoch: claimed.epoch,
+      maxOfUser: limits.pnesPerUser,
     };
   }
 

@@ -10,15 +10,16 @@ import type { Status } from '../base/statuses.ts';
 import type { RandomBytes, ServerSeconds } from '../base/time.ts';
 import { Machine } from '../establishment/machine.ts';
 import { SERVER_MACHINE, transactionState } from '../establishment/server.ts';
-import type {
-  GatewayFacts,
-  RegistrationKey,
-  RegistrationRow,
-  ServerInput,
-  ServerLimits,
-  ServerOutput,
-  ServerReply,
-  ServerSession,
+import {
+  type GatewayFacts,
+  QUESTIONS_SECONDS,
+  type RegistrationKey,
+  type RegistrationRow,
+  type ServerInput,
+  type ServerLimits,
+  type ServerOutput,
+  type ServerReply,
+  type ServerSession,
 } from '../establishment/server-types.ts';
 import type { Terms } from '../messages/confirmation.ts';
 import type { PnRegistrationRequest, TransactionState } from '../messages/registration.ts';
@@ -77,6 +78,7 @@ export class Registrar {
         kind: 'registrationRequest',
         ...{ txn, body, request, gateway, now },
         pn: named && registrations.pn(named.pnId),
+        kept: registrations.growth(gateway.gatewayId, now),
         openCount: registrations.openCount(gateway.gatewayId, now - limits.challengeSeconds),
         backoffUntil: named ? registrations.backoffUntil(gateway.gatewayId, named.pne) : 0,
         nonce: random(NONCE_BYTES),
@@ -91,9 +93,14 @@ export class Registrar {
     const key = { gatewayId: gateway.gatewayId, txn };
     return this.#answer(key, (row) => {
       const pne = row && directory.pneFacts(row.pne);
+      const now = clock.now();
       return {
         kind: 'authenticationResponse',
-        ...{ response, gateway, pne, now: clock.now() },
+        ...{ response, gateway, pne, now },
+        vainQuestions: registrations.vainQuestions(
+          ...[pne?.userId ?? 0, gateway.gatewayId, now - QUESTIONS_SECONDS],
+        ),
+        refreshesToday: registrations.refreshesToday(gateway.gatewayId, now),
         homeOnline: pne !== undefined && isOnline(pne.home.gatewayId),
         pn: row && registrations.pn(row.pnId),
         earlierYes: row && registrations.earlierYes(row.pnId, row.pne),

@@ -17,6 +17,7 @@ import {
 import { type HttpsServer, openHttpsServer, type Seen } from '../https/server.ts';
 import { CallerReader } from '../https/server-caller.ts';
 import { ChannelHub, type ChannelTimers } from '../https/server-channel.ts';
+import { DEFAULT_TRANSPORT_LIMITS, type LimitName, type TransportLimits } from '../https/server-limits.ts';
 import { openMetricsPort, ServerMetrics } from '../https/server-metrics.ts';
 import type { Terms } from '../messages/confirmation.ts';
 import { thumbprintOf } from '../security/cose-key.ts';
@@ -54,6 +55,7 @@ export interface ServerOptions {
   /** What users of home gateways are asked to pay for; default 5.00 EUR in 30 days. */
   readonly terms?: Terms;
   readonly limits?: Partial<ServerLimits>;
+  readonly transportLimits?: Partial<TransportLimits>;
   /** Default: silent. */
   readonly logger?: Logger;
   readonly clock?: Clock;
@@ -130,7 +132,9 @@ class Running implements CpnsServer {
     const primitives = this.#primitives;
     this.#operator = new Operator(options.stateDir, primitives);
     this.caPem = this.#operator.caPem;
+    const limits = { ...DEFAULT_SERVER_LIMITS, ...options.limits };
     const common = {
+      limits,
       store,
       operator: this.#operator,
       primitives,
@@ -141,7 +145,6 @@ class Running implements CpnsServer {
     this.#registrar = new Registrar({
       ...common,
       terms: options.terms ?? DEFAULT_TERMS,
-      limits: { ...DEFAULT_SERVER_LIMITS, ...options.limits },
       isOnline: (gatewayId) => this.#hub.isOnline(gatewayId),
       wake: (gatewayId) => this.#hub.wake(gatewayId),
       tellWaiting: (key, status) => {
@@ -157,6 +160,7 @@ class Running implements CpnsServer {
       txnOfJoin: (joinId) => this.#registrar.txnOfJoin(joinId),
       onConfirmDelivered: (joinId) => this.#background('delivery', this.#registrar.delivered(joinId)),
       onChange: (gatewayId, up) => this.#log.info({ gateway: toHex(gatewayId), up }, 'channel'),
+      onNoise: () => this.#limited('noise-per-gateway'),
       onError: (error) => this.#background('acknowledgements', Promise.reject(error)),
       trace: (event) => this.#trace(event),
     });
@@ -196,6 +200,9 @@ class Running implements CpnsServer {
           if (caller) this.#hub.attach(caller.gatewayId, channel);
         },
         onRequest: (seen) => this.#requested(seen),
+        limits: { ...DEFAULT_TRANSPORT_LIMITS, ...this.#options.transportLimits },
+        peerOf: (socket) => reader.peerOf(socket),
+        onLimited: (limit) => this.#limited(limit),
         ...(headersMs !== undefined && { headersMs }),
         ...(requestMs !== undefined && { requestMs }),
       });
@@ -273,10 +280,17 @@ class Running implements CpnsServer {
     this.#metrics.answered(route, httpStatus, durationMs);
     if (error === undefined) return;
     const status = statusOfError(error);
+    this.#metrics.refused(status);
     const ours = !(error instanceof CpnsError) || STATUSES[status].class === 'local';
     // A defect of ours is worth its stack; what a peer got wrong is not.
     if (ours) this.#log.error({ route, httpStatus, err: error }, 'request failed');
     else this.#log.info({ route, httpStatus, status }, 'request refused');
+  }
+
+  #limited(limit: LimitName): void {
+    this.#metrics.limited(limit);
+    // Once a refusal would let whoever is refused fill the log.
+    this.#log.debug({ limit }, 'limit reached');
   }
 
   #trace(event: Omit<TraceEvent, 'atMs'>): void {

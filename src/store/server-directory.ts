@@ -28,6 +28,7 @@ import {
   type UserRow,
   userRecord,
 } from './server-directory-rows.ts';
+import { grow, growthToday } from './server-growth.ts';
 import type { Statements } from './statements.ts';
 
 export interface NewPne {
@@ -38,6 +39,8 @@ export interface NewPne {
   readonly pneId: string | undefined;
   readonly capability: Bytes | undefined;
   readonly epoch: number;
+  /** PNEs that one user may have; tested inside the transaction. */
+  readonly maxOfUser: number;
 }
 
 const GATEWAY = `SELECT g.*, u.label AS user_label, u.revoked_at AS user_revoked_at
@@ -177,12 +180,18 @@ export class DirectoryStore {
   // Enrolment of PNEs
 
   addEnrolment(nonce: Bytes, gatewayId: GatewayId, now: ServerSeconds): void {
-    this.#sql.transact(() =>
+    this.#sql.transact(() => {
       this.#sql.run(
         'INSERT INTO enrolment (nonce, gateway_id, created_at) VALUES (?, ?, ?)',
         ...[nonce, gatewayId, now],
-      ),
-    );
+      );
+      grow(this.#sql, gatewayId, 'enrolments', now);
+    });
+  }
+
+  /** Nonces this gateway was given today. */
+  enrolmentsToday(gatewayId: GatewayId, now: ServerSeconds): number {
+    return growthToday(this.#sql, gatewayId, now).enrolments;
   }
 
   enrolment(nonce: Bytes): EnrolmentRecord | undefined {
@@ -199,7 +208,8 @@ export class DirectoryStore {
 
   /**
    * The commit point of an enrolment: ownership and receipt together.
-   * @throws CpnsError already-owned, revoked-pne, enrolment-code-spent (the epoch is not higher, or the nonce was used)
+   * @throws CpnsError already-owned, revoked-pne, enrolment-code-spent (the epoch is not higher, or the nonce was used),
+   * quota-exceeded
    */
   commitEnrolment(nonce: Bytes, request: Bytes, receipt: Bytes, pne: NewPne, now: ServerSeconds): void {
     this.#sql.transact(() => {
@@ -225,12 +235,19 @@ export class DirectoryStore {
   /** @throws CpnsError as {@link commitEnrolment} */
   mayEnrol(pne: NewPne): void {
     const known = this.pne(pne.thumbprint);
+    // A PNE that was released or revoked keeps its row, and counts.
+    if (known?.userId !== pne.userId && this.#pnesOf(pne.userId) >= pne.maxOfUser)
+      throw new CpnsError('quota-exceeded');
     if (!known) return;
     if (known.state === 'revoked') throw new CpnsError('revoked-pne');
     if (known.state === 'active' && known.userId !== pne.userId) throw new CpnsError('already-owned');
     const same = known.epoch === pne.epoch && equal(known.homeGatewayId, pne.homeGatewayId);
     if (known.epoch >= pne.epoch && !(same && known.state === 'active'))
       throw new CpnsError('enrolment-code-spent', 'epoch');
+  }
+
+  #pnesOf(userId: number): number {
+    return this.#sql.one<{ n: number }>('SELECT count(*) AS n FROM pne WHERE user_id = ?', userId)?.n ?? 0;
   }
 
   /** E4 came, with this status; only a 0 about the epoch on record acknowledges. */

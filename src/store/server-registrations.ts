@@ -12,6 +12,7 @@ import type { DurableServerState } from '../establishment/server-table.ts';
 import type {
   ChallengedChange,
   EarlierYes,
+  GatewayGrowth,
   JoinEvidence,
   OutboxEntry,
   PnFacts,
@@ -22,6 +23,7 @@ import type {
   ServerChange,
   VerifiedChange,
 } from '../establishment/server-types.ts';
+import { forgetGrowth, grow, growthToday } from './server-growth.ts';
 import {
   type EvidenceColumns,
   type EvidenceRecord,
@@ -87,6 +89,33 @@ export class RegistrationStore {
     const sql = `SELECT count(*) AS n FROM registration r JOIN gateway g ON g.gateway_id = r.home_gateway_id
       WHERE r.state = 'verified' AND g.user_id = ? AND r.pne <> ?`;
     return this.#sql.one<{ n: number }>(sql, userId, except)?.n ?? 0;
+  }
+
+  /**
+   * Questions to a user's gateways that did not end in a yes, of transactions that began since: in all, and about joins at
+   * one gateway. Those that wait count.
+   */
+  vainQuestions(userId: number, gatewayId: GatewayId, since: ServerSeconds) {
+    const sql = `SELECT count(*) AS ofUser, coalesce(sum(gateway_id = ?), 0) AS ofGateway FROM registration
+      WHERE home_gateway_id IN (SELECT gateway_id FROM gateway WHERE user_id = ?)
+        AND home_gateway_id IS NOT NULL AND state <> 'registered' AND challenged_at >= ?`;
+    const row = this.#sql.one<{ ofUser: number; ofGateway: number }>(sql, gatewayId, userId, since);
+    return row ?? { ofUser: 0, ofGateway: 0 };
+  }
+
+  /** What this gateway has made the server keep. */
+  growth(gatewayId: GatewayId, now: ServerSeconds): GatewayGrowth {
+    const { transactions, refusals } = growthToday(this.#sql, gatewayId, now);
+    const sql = 'SELECT count(*) AS n FROM pn WHERE gateway_id = ?';
+    return {
+      networks: this.#sql.one<{ n: number }>(sql, gatewayId)?.n ?? 0,
+      transactionsToday: transactions,
+      refusalsToday: refusals,
+    };
+  }
+
+  refreshesToday(gatewayId: GatewayId, now: ServerSeconds): number {
+    return growthToday(this.#sql, gatewayId, now).refreshes;
   }
 
   /** Transactions whose deadline has passed, at most that many of each state. */
@@ -165,7 +194,7 @@ export class RegistrationStore {
       const now = clock();
       switch (change.to) {
         case 'challenged':
-          return this.#challenged(change);
+          return this.#challenged(change, now);
         case 'verified':
           return this.#verified(change, now);
         case 'registered':
@@ -176,7 +205,7 @@ export class RegistrationStore {
     });
   }
 
-  #challenged({ row, maxOpen }: ChallengedChange): void {
+  #challenged({ row, maxOpen }: ChallengedChange, now: ServerSeconds): void {
     if (this.openCount(row.gatewayId, row.challengedAt) >= maxOpen) throw new StaleError('quota');
     this.#fresh(() =>
       this.#sql.run(
@@ -187,6 +216,7 @@ export class RegistrationStore {
         ...[row.pnId, row.th3, row.joinId, row.pne],
       ),
     );
+    grow(this.#sql, row.gatewayId, 'transactions', now);
   }
 
   #verified(change: VerifiedChange, now: ServerSeconds): void {
@@ -212,6 +242,7 @@ export class RegistrationStore {
     this.#admit(change);
     this.#keep(key, evidence, settledAt);
     this.#sql.run('DELETE FROM backoff WHERE gateway_id = ? AND pne = ?', key.gatewayId, change.member.pne);
+    if ('earlierJoin' in evidence.confirmation) grow(this.#sql, key.gatewayId, 'refreshes', now);
     this.#recall(evidence.joinId);
     this.#tell(key, change.outbox, now);
   }
@@ -281,6 +312,7 @@ export class RegistrationStore {
     );
     const row = this.registration(key);
     if (!row) throw new CpnsError('internal', 'registration');
+    if (from !== 'refused') grow(this.#sql, key.gatewayId, 'refusals', now);
     this.#recall(row.joinId);
     if (change.backOff) this.#backOff(key.gatewayId, row.pne, now);
     this.#tell(key, change.outbox, now);
@@ -337,6 +369,7 @@ export class RegistrationStore {
       this.#sql.run('DELETE FROM backoff WHERE until < ?', before);
       this.#sql.run('DELETE FROM enrolment WHERE created_at < ?', before);
       this.#sql.run('DELETE FROM token WHERE expires_at < ?', before);
+      forgetGrowth(this.#sql, now);
       return this.#sql.run(`DELETE FROM registration WHERE state = 'refused' AND settled_at < ?`, before);
     });
   }

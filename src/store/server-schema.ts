@@ -170,4 +170,23 @@ CREATE INDEX outbox_of_gateway ON outbox (gateway_id, delivery_id);
 CREATE INDEX outbox_of_join ON outbox (join_id);
 `;
 
-export const SERVER_MIGRATIONS: readonly string[] = [FIRST];
+/** Quotas that outlive a restart, and the indexes to look the others up by. */
+const QUOTAS = `
+-- What a gateway has made the server write, by day: server seconds / 86,400.
+CREATE TABLE growth (
+  gateway_id   BLOB    NOT NULL,
+  day          INTEGER NOT NULL,
+  transactions INTEGER NOT NULL DEFAULT 0,
+  refusals     INTEGER NOT NULL DEFAULT 0,
+  refreshes    INTEGER NOT NULL DEFAULT 0,
+  enrolments   INTEGER NOT NULL DEFAULT 0,
+  PRIMARY KEY (gateway_id, day)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX registration_vain ON registration (home_gateway_id, challenged_at)
+  WHERE home_gateway_id IS NOT NULL AND state <> 'registered';
+CREATE INDEX pn_of_gateway ON pn (gateway_id);
+CREATE INDEX gateway_of_user ON gateway (user_id);
+CREATE INDEX pne_of_user ON pne (user_id);
+`;
+
+export const SERVER_MIGRATIONS: readonly string[] = [FIRST, QUOTAS];

@@ -103,6 +103,7 @@ export class MachineKit {
       request: PnRegistrationRequest.decode(this.join.body),
       gateway: this.facts(this.gw2, 2),
       pn: this.pn,
+      kept: { networks: 0, transactionsToday: 0, refusalsToday: 0 },
       ...{ openCount: 0, backoffUntil: 0, nonce: new Uint8Array(16), now: NOW },
       ...change,
     };
@@ -122,7 +123,8 @@ export class MachineKit {
       gateway: this.facts(this.gw2, 2),
       pne: this.pneFacts(),
       ...{ homeOnline: true, pn: this.pn, earlierYes: undefined, pendingOfUser: 0, earlier: [] },
-      ...{ backoffUntil: 0, now: NOW + 5 },
+      vainQuestions: { ofUser: 0, ofGateway: 0 },
+      ...{ refreshesToday: 0, backoffUntil: 0, now: NOW + 5 },
       ...change,
     };
   }

@@ -12,6 +12,7 @@ import { readExchange } from '../../src/establishment/server-checks.ts';
 import {
   DEFAULT_SERVER_LIMITS,
   type GatewayFacts,
+  QUESTIONS_SECONDS,
   type RegistrationKey,
   type ServerInput,
   type ServerReply,
@@ -101,6 +102,7 @@ export class VirtualServer {
         kind: 'registrationRequest',
         ...{ txn, body, request, gateway, now },
         pn: registrations.pn(setup.pnId),
+        kept: registrations.growth(caller, now),
         openCount: registrations.openCount(caller, now - this.limits.challengeSeconds),
         backoffUntil: registrations.backoffUntil(caller, joining.thumbprint),
         nonce: primitives.randomBytes(16),
@@ -119,9 +121,12 @@ export class VirtualServer {
       const row = registrations.registration(key);
       if (!row) throw new CpnsError('unknown-transaction');
       const pne = directory.pneFacts(row.pne);
+      const { seconds: now } = this.world;
       return {
         kind: 'authenticationResponse',
-        ...{ response, gateway, pne, now: this.world.seconds },
+        ...{ response, gateway, pne, now },
+        vainQuestions: registrations.vainQuestions(pne?.userId ?? 0, caller, now - QUESTIONS_SECONDS),
+        refreshesToday: registrations.refreshesToday(caller, now),
         homeOnline: pne !== undefined && this.channels.has(toHex(pne.home.gatewayId)),
         pn: registrations.pn(row.pnId),
         earlierYes: registrations.earlierYes(row.pnId, row.pne),
@@ -203,7 +208,10 @@ export class VirtualServer {
     );
     directory.commitEnrolment(
       ...([nonce, body, receipt] as const),
-      { thumbprint, key, userId, homeGatewayId: caller, pneId, capability, epoch },
+      {
+        ...{ thumbprint, key, userId, homeGatewayId: caller, pneId, capability, epoch },
+        maxOfUser: this.limits.pnesPerUser,
+      },
       serverTime,
     );
     this.world.changed();
