@@ -206,21 +206,13 @@ export class ServerKit {
   }
 
   async addGateway(user: string, gatewayLabel: string): Promise<TestGateway> {
-    const signer = softwareSigner(generateKey());
-    const { token } = this.admin.createToken({ user, gatewayLabel });
-    const csr = createCertificateRequest(signer, gatewayLabel);
-    const { url } = this.server;
-    const { caPem, answer } = await enrolGateway(primitives, url, parseGatewayToken(primitives, token), csr);
-    const gateway = new TestGateway(url, caPem, signer, answer);
+    const gateway = await enrolTestGateway(this.server.url, this.admin, user, gatewayLabel);
     this.#gateways.push(gateway);
     return gateway;
   }
 
-  async addPne(home: TestGateway, signer: SoftwareSigner = softwareSigner(generateKey())): Promise<TestPne> {
-    const claim = await buildEnrolment(home, signer);
-    await home.client.enrolPne(claim.nonce, claim.request);
-    await home.client.ackEnrolment(claim.nonce, 'ok');
-    return { signer, thumbprint: thumbprintOf(primitives, signer.publicKey), homeAddress: home.homeAddress };
+  addPne(home: TestGateway, signer: SoftwareSigner = softwareSigner(generateKey())): Promise<TestPne> {
+    return enrolTestPne(home, signer);
   }
 
   async close(): Promise<void> {
@@ -229,6 +221,30 @@ export class ServerKit {
     this.admin.close();
     rmSync(this.stateDir, { recursive: true, force: true });
   }
+}
+
+/** A gateway of a user that exists, enrolled with a token as a real one. */
+export async function enrolTestGateway(
+  url: string,
+  admin: ServerAdmin,
+  user: string,
+  gatewayLabel: string,
+): Promise<TestGateway> {
+  const signer = softwareSigner(generateKey());
+  const { token } = admin.createToken({ user, gatewayLabel });
+  const csr = createCertificateRequest(signer, gatewayLabel);
+  const { caPem, answer } = await enrolGateway(primitives, url, parseGatewayToken(primitives, token), csr);
+  return new TestGateway(url, caPem, signer, answer);
+}
+
+export async function enrolTestPne(
+  home: TestGateway,
+  signer: SoftwareSigner = softwareSigner(generateKey()),
+): Promise<TestPne> {
+  const claim = await buildEnrolment(home, signer);
+  await home.client.enrolPne(claim.nonce, claim.request);
+  await home.client.ackEnrolment(claim.nonce, 'ok');
+  return { signer, thumbprint: thumbprintOf(primitives, signer.publicKey), homeAddress: home.homeAddress };
 }
 
 export interface EnrolmentKnobs {
