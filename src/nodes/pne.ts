@@ -31,7 +31,7 @@ import { loadOrCreateKey } from '../security/keystore.ts';
 import type { Primitives } from '../security/primitives.ts';
 import { nodePrimitives } from '../security/primitives-node.ts';
 import type { Signer } from '../security/signer.ts';
-import { PneStore } from '../store/pne-store.ts';
+import { openPneStore, type PneStore } from '../store/pne-store.ts';
 import { faultEvent } from './fault.ts';
 import { type AnyMachineDriver, LinkSession, type Opened } from './link-session.ts';
 import { MachineDriver } from './machine-driver.ts';
@@ -101,7 +101,7 @@ interface Code {
 /** @throws CpnsError, BluetoothUnavailableError, MonikerError */
 export async function openPne(options: PneOptions): Promise<PneNode> {
   const signer = loadOrCreateKey(join(options.stateDir, 'identity.pem'));
-  const store = new PneStore(join(options.stateDir, 'pne.sqlite'));
+  const store = openPneStore(join(options.stateDir, 'pne.sqlite'));
   try {
     const { bluetooth } = options.config;
     const peripheral = await openPeripheral(options.adapter ?? bluetooth.adapter, {

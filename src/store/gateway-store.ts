@@ -11,7 +11,7 @@ import { blob, type GatewayDatabase, writing } from './gateway-database.ts';
 import { HomeStore } from './gateway-home.ts';
 import { NetworkStore } from './gateway-networks.ts';
 import { GATEWAY_MIGRATIONS } from './gateway-schema.ts';
-import { openDatabase } from './sqlite.ts';
+import { type DatabaseOptions, openDatabase } from './sqlite.ts';
 
 export type {
   ConfirmDecision,
@@ -80,6 +80,6 @@ export class GatewayStore {
  * Opens the gateway's file, creating it with mode 0600 or bringing it to the present version.
  * @throws CpnsError cannot-persist when it can't be opened or is of a newer version
  */
-export function openGatewayStore(path: string): GatewayStore {
-  return new GatewayStore(openDatabase(path, GATEWAY_MIGRATIONS));
+export function openGatewayStore(path: string, options?: DatabaseOptions): GatewayStore {
+  return new GatewayStore(openDatabase(path, GATEWAY_MIGRATIONS, options));
 }

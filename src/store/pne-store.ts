@@ -7,9 +7,9 @@ import { CpnsError } from '../base/errors.ts';
 import { GatewayId, PnId } from '../base/ids.ts';
 import type { ServerSeconds } from '../base/time.ts';
 import type { KnownJoin } from '../establishment/pne-types.ts';
-import { type Database, openDatabase } from './sqlite.ts';
+import { type Database, type DatabaseOptions, openDatabase } from './sqlite.ts';
 
-const MIGRATIONS = [
+export const PNE_MIGRATIONS: readonly string[] = [
   `
 -- One row: whose PNE this is, what it pins, and how far time has come as far as it can know.
 CREATE TABLE ownership (
@@ -94,8 +94,8 @@ const own = (buffer: Buffer): Bytes => new Uint8Array(buffer);
 export class PneStore {
   readonly #db: Database;
 
-  constructor(path: string) {
-    this.#db = openDatabase(path, MIGRATIONS);
+  constructor(db: Database) {
+    this.#db = db;
   }
 
   ownership(): (StoredOwnership & { readonly enrolledAt: ServerSeconds }) | undefined {
@@ -269,6 +269,14 @@ export class PneStore {
       throw new CpnsError('cannot-persist', code, { cause });
     }
   }
+}
+
+/**
+ * Opens the PNE's file, creating it with mode 0600 or bringing it to the present version.
+ * @throws CpnsError cannot-persist when it can't be opened or is of a newer version
+ */
+export function openPneStore(path: string, options?: DatabaseOptions): PneStore {
+  return new PneStore(openDatabase(path, PNE_MIGRATIONS, options));
 }
 
 function toJoin(row: JoinRow): KnownJoin {

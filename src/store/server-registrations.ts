@@ -71,6 +71,12 @@ export class RegistrationStore {
     return row && registrationRow(row);
   }
 
+  /** Every transaction that is not forgotten, oldest first. */
+  all(): readonly RegistrationRow[] {
+    const sql = 'SELECT * FROM registration ORDER BY rowid';
+    return this.#sql.all<RegistrationColumns>(sql).map(registrationRow);
+  }
+
   /** Challenged and verified transactions of a gateway; a challenge that has expired does not count. */
   openCount(gatewayId: GatewayId, challengedSince: ServerSeconds): number {
     const sql = `SELECT

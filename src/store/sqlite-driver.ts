@@ -20,6 +20,8 @@ export interface Database {
   pragma(text: string): unknown;
   /** Runs under the write lock from its beginning; what is thrown rolls everything back. */
   immediate<T>(run: () => T): T;
+  /** Runs reads that all see the file as it is at the first of them, whoever writes meanwhile. */
+  snapshot<T>(read: () => T): T;
   close(): void;
 }
 
@@ -91,8 +93,16 @@ class Adapter implements Database {
   }
 
   immediate<T>(run: () => T): T {
+    return this.#transaction('BEGIN IMMEDIATE', run);
+  }
+
+  snapshot<T>(read: () => T): T {
+    return this.#transaction('BEGIN', read);
+  }
+
+  #transaction<T>(begin: string, run: () => T): T {
     if (this.#inTransaction) throw new TypeError('transactions do not nest');
-    this.exec('BEGIN IMMEDIATE');
+    this.exec(begin);
     this.#inTransaction = true;
     try {
       const result = run();
@@ -123,21 +133,32 @@ class Adapter implements Database {
   }
 }
 
-type Connect = new (path: string) => Connection;
+type Connect = (path: string, readOnly: boolean) => Connection;
 
 /** Node's own SQLite, from 22.13 on; its absence is no error. */
 function builtIn(): Connect | undefined {
-  const module = process.getBuiltinModule?.('node:sqlite') as { DatabaseSync: Connect } | undefined;
-  return module?.DatabaseSync;
+  const module = process.getBuiltinModule?.('node:sqlite') as
+    | { DatabaseSync: new (path: string, options: { readOnly: boolean }) => Connection }
+    | undefined;
+  return module && ((path, readOnly) => new module.DatabaseSync(path, { readOnly }));
+}
+
+function addon(): Connect {
+  const BetterSqlite = createRequire(import.meta.url)('better-sqlite3') as new (
+    path: string,
+    options: { readonly: boolean },
+  ) => Connection;
+  return (path, readOnly) => new BetterSqlite(path, { readonly: readOnly });
 }
 
 let connect: Connect | undefined;
 
 /**
  * Opens a file or `:memory:` without setting anything.
+ * @param readOnly the file must exist, and nothing can be written through this connection
  * @throws Error of the library, with `code`, when it can't be opened
  */
-export function connectDatabase(path: string): Database {
-  connect ??= builtIn() ?? (createRequire(import.meta.url)('better-sqlite3') as Connect);
-  return new Adapter(new connect(path));
+export function connectDatabase(path: string, readOnly = false): Database {
+  connect ??= builtIn() ?? addon();
+  return new Adapter(connect(path, readOnly));
 }

@@ -15,6 +15,11 @@ export interface DatabaseOptions {
   readonly busyTimeoutMs?: number;
   /** Skips the check of the whole file, for a command that only looks; default false. */
   readonly skipIntegrityCheck?: boolean;
+  /**
+   * Looks at a file as it is, its program running or not: creates, changes, checks and migrates nothing, takes no lock
+   * that a writer would wait for; default false.
+   */
+  readonly readOnly?: boolean;
 }
 
 const PRIVATE = 0o600;
@@ -24,18 +29,23 @@ const PRIVATE = 0o600;
  * `migrations[n]` is SQL that leads from version n to n + 1; each runs once, in a transaction of its own with the change
  * of `user_version`, so a crash leaves a version or the next and nothing between.
  * @param path a file, or `:memory:` in tests
- * @throws CpnsError cannot-persist when it can't be opened, is damaged, or was written by a newer version
+ * @throws CpnsError cannot-persist when it can't be opened, is damaged, or was written by a newer version; with
+ * `readOnly` also when there is none or it is of an older version
  */
 export function openDatabase(
   path: string,
   migrations: readonly string[],
-  { busyTimeoutMs = 5_000, skipIntegrityCheck = false }: DatabaseOptions = {},
+  { busyTimeoutMs = 5_000, skipIntegrityCheck = false, readOnly = false }: DatabaseOptions = {},
 ): Database {
   let database: Database | undefined;
   try {
-    if (path !== ':memory:') createPrivately(path);
-    database = connectDatabase(path);
+    if (path !== ':memory:' && !readOnly) createPrivately(path);
+    database = connectDatabase(path, readOnly);
     database.exec(`PRAGMA busy_timeout = ${busyTimeoutMs}`);
+    if (readOnly) {
+      requireVersion(database, migrations.length);
+      return database;
+    }
     database.exec('PRAGMA journal_mode = WAL');
     database.exec('PRAGMA synchronous = FULL');
     database.exec('PRAGMA foreign_keys = ON');
@@ -76,6 +86,14 @@ function migrate(database: Database, migrations: readonly string[]): void {
   };
   // Under the write lock: two processes that start together do not both run one migration.
   while (database.immediate(bring));
+}
+
+function requireVersion(database: Database, newest: number): void {
+  const version = versionOf(database);
+  if (version === newest) return;
+  const which =
+    version > newest ? 'newer than this program' : 'older than this program: start the program once';
+  throw new CpnsError('cannot-persist', `the database has version ${version}, ${which}`);
 }
 
 function versionOf(database: Database): number {

@@ -9,7 +9,7 @@ import type { Advertisement, GattLink, Peripheral } from '../../src/bluetooth/po
 import { Link } from '../../src/link/link.ts';
 import { PneNode } from '../../src/nodes/pne.ts';
 import { loadOrCreateKey } from '../../src/security/keystore.ts';
-import { PneStore } from '../../src/store/pne-store.ts';
+import { openPneStore } from '../../src/store/pne-store.ts';
 import { primitives } from '../support/join.ts';
 
 class FakePeripheral implements Peripheral {
@@ -70,7 +70,7 @@ describe('a PNE before a central that nobody knows', function () {
     const clock = { monotonicMs: () => nowMs + performance.now(), wallMs: Date.now, wallSeconds: () => 0 };
     const signer = loadOrCreateKey(join(dir, 'identity.pem'));
     const options = { stateDir: dir, config, ask: async () => 'ok' as const, clock };
-    pne = new PneNode(options, signer, new PneStore(':memory:'), peripheral);
+    pne = new PneNode(options, signer, openPneStore(':memory:'), peripheral);
     pne.startEnrolment();
   });
   afterEach(() => pne.close());

@@ -9,7 +9,7 @@ import { readOwner } from '../../src/nodes/pne-trust.ts';
 import { coseKeyOf, gatewayIdOf } from '../../src/security/cose-key.ts';
 import { generateKey, type SoftwareSigner, softwareSigner } from '../../src/security/keystore.ts';
 import { verifyServerKeys } from '../../src/security/server-keys.ts';
-import { PneStore } from '../../src/store/pne-store.ts';
+import { openPneStore, type PneStore } from '../../src/store/pne-store.ts';
 import { primitives, signMessage } from '../support/join.ts';
 
 const ENROLLED_AT = 1_800_000_000;
@@ -19,7 +19,7 @@ describe('server keys at a PNE', () => {
 
   function enrolled(): PneStore {
     assert.ok(root && present && gateway);
-    const store = new PneStore(':memory:');
+    const store = openPneStore(':memory:');
     const offer = EnrolOfferPayload.encode({
       gatewayKey: coseKeyOf(gateway.publicKey),
       rootKey: coseKeyOf(root.publicKey),

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { GatewayId, PnId } from '../../src/base/ids.ts';
 import type { KnownJoin } from '../../src/establishment/pne-types.ts';
-import { PneStore } from '../../src/store/pne-store.ts';
+import { openPneStore } from '../../src/store/pne-store.ts';
 
 const DAY = 86_400;
 const INVENTORY = Uint8Array.of(1);
@@ -19,7 +19,7 @@ const join: KnownJoin = {
 
 describe('PNE store', () => {
   it('an inventory told again is no fresh word of the server; a freshness statement is', () => {
-    const store = new PneStore(':memory:');
+    const store = openPneStore(':memory:');
     store.savePending(join, 1_000, 10);
     store.saveMember({ ...join, state: 'member', version: 1 }, INVENTORY, 10);
     store.saveMember({ ...join, state: 'member', version: 1 }, INVENTORY, 10 + DAY);

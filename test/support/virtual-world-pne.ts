@@ -23,7 +23,7 @@ import { type Owner, PoweredClock, readFloor, readOwner } from '../../src/nodes/
 import { coseKeyOf, thumbprintOf } from '../../src/security/cose-key.ts';
 import { createEnrolmentCode } from '../../src/security/enrolment-code.ts';
 import type { SoftwareSigner } from '../../src/security/keystore.ts';
-import { PneStore } from '../../src/store/pne-store.ts';
+import { openPneStore } from '../../src/store/pne-store.ts';
 import type { VirtualWorld } from './virtual-world.ts';
 import { VirtualDriver } from './virtual-world-driver.ts';
 import { type SessionMachine, type VirtualGatt, VirtualSession } from './virtual-world-link.ts';
@@ -38,7 +38,7 @@ export class VirtualPne {
   readonly world: VirtualWorld;
   readonly name: string;
   readonly signer: SoftwareSigner;
-  readonly store = new PneStore(':memory:');
+  readonly store = openPneStore(':memory:');
   readonly capability: Bytes;
   /** How its user or policy answers. */
   answer: 'ok' | DeclineStatus = 'ok';

@@ -54,7 +54,7 @@ async function readPns(role: Role, stateDir: string): Promise<readonly HeldPn[]>
   const file = join(stateDir, DATABASES[role]);
   if (role === 'server') {
     const { openServerStore } = await import('../../store/server-store.ts');
-    const store = openServerStore(file, { skipIntegrityCheck: true });
+    const store = openServerStore(file, { readOnly: true });
     try {
       return store.registrations.pns().map(({ pnId, name, version }) => {
         const joins = store.registrations.evidence(pnId);
@@ -67,7 +67,7 @@ async function readPns(role: Role, stateDir: string): Promise<readonly HeldPn[]>
   }
   if (role === 'gateway') {
     const { openGatewayStore } = await import('../../store/gateway-store.ts');
-    const store = openGatewayStore(file);
+    const store = openGatewayStore(file, { readOnly: true });
     try {
       return store.networks.pns().map(({ pnId, name, version }) => {
         return { pnId: toHex(pnId), name, version, inventory: store.networks.inventory(pnId)?.bytes };
@@ -76,8 +76,8 @@ async function readPns(role: Role, stateDir: string): Promise<readonly HeldPn[]>
       store.close();
     }
   }
-  const { PneStore } = await import('../../store/pne-store.ts');
-  const store = new PneStore(file);
+  const { openPneStore } = await import('../../store/pne-store.ts');
+  const store = openPneStore(file, { readOnly: true });
   try {
     return store.memberships().map(({ join: known, inventory }) => {
       const { name } = InventoryPayload.decode(parseSign1(inventory).payload);

@@ -74,7 +74,7 @@ export async function inventoryAt(stateDir: string, pnId: string): Promise<Uint8
 const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 
 function serverInventory(stateDir: string, pnId: string): Uint8Array {
-  const store = openServerStore(join(stateDir, 'server.db'), { skipIntegrityCheck: true });
+  const store = openServerStore(join(stateDir, 'server.db'), { readOnly: true });
   try {
     const pn = store.registrations.pns().find((known) => toHex(known.pnId) === pnId);
     const evidence =
