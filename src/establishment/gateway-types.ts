@@ -5,6 +5,7 @@
 import type { Bytes } from '../base/bytes.ts';
 import type { GatewayId, JoinId, PnId, Thumbprint, TransactionId } from '../base/ids.ts';
 import type { Status } from '../base/statuses.ts';
+import type { ServerSeconds } from '../base/time.ts';
 import type { GatewayInfo } from '../messages/registration.ts';
 import type { Waiting } from '../messages/setup.ts';
 import type { Primitives } from '../security/primitives.ts';
@@ -36,11 +37,12 @@ export interface GatewayJoin {
 /** One link's memory. */
 export interface GatewaySession {
   readonly primitives: Primitives;
-  readonly serverKeys: ServerKeys;
+  /** As of now: the node replaces both when the operator has new keys. */
+  serverKeys: ServerKeys;
   readonly gatewayId: GatewayId;
   readonly credential: Bytes;
   /** The root's statement of the server keys, for a PNE that does not know the credential's signer. */
-  readonly serverKeysStatement: Bytes | undefined;
+  serverKeysStatement: Bytes | undefined;
   readonly gatewayInfo: GatewayInfo;
   /** Establishment: whereto; absent when resuming. */
   readonly invitation: Invitation | undefined;
@@ -56,6 +58,8 @@ export interface GatewaySession {
   waitingFor?: Waiting['status'];
   /** Version of the inventory that the PNE was sent last. */
   toldVersion?: number;
+  /** issuedAt of the server key set that the PNE has, as far as it said so. */
+  peerKeysIssuedAt?: ServerSeconds;
 }
 
 export interface GatewayMessageInput {

@@ -7,6 +7,7 @@ import type { Bytes } from '../base/bytes.ts';
 import { CpnsError } from '../base/errors.ts';
 import { JOIN_ID_BYTES, JoinId, TRANSACTION_ID_BYTES, TransactionId } from '../base/ids.ts';
 import type { Status } from '../base/statuses.ts';
+import { ServerKeysPayload } from '../messages/credential.ts';
 import { PnRegistrationRequest } from '../messages/registration.ts';
 import { Resume, Resumed } from '../messages/resumption.ts';
 import {
@@ -174,10 +175,22 @@ function tellSettlement(session: GatewaySession, settlement: Settlement): Gatewa
   if (settlement.status === 'ok') {
     session.toldVersion = settlement.version;
     const { inventory } = settlement;
-    return goTo('notifying', send('PnSetupNotify', PnSetupNotify.encode({ status: 'ok', inventory })));
+    const notify = send('PnSetupNotify', PnSetupNotify.encode({ status: 'ok', inventory }));
+    return goTo('notifying', ...newerKeys(session), notify);
   }
   const { status, outcome } = settlement;
-  return goTo('refusing', send('PnSetupNotify', PnSetupNotify.encode({ status, outcome })));
+  const notify = send('PnSetupNotify', PnSetupNotify.encode({ status, outcome }));
+  return goTo('refusing', ...newerKeys(session), notify);
+}
+
+/** The root's word about the server keys, ahead of what they signed, for a PNE that said it has an older one. */
+function newerKeys(session: GatewaySession): readonly GatewayOutput[] {
+  const { serverKeysStatement: statement, peerKeysIssuedAt } = session;
+  if (!statement || peerKeysIssuedAt === undefined) return [];
+  const { issuedAt } = ServerKeysPayload.decode(parseSign1(statement).payload);
+  if (issuedAt <= peerKeysIssuedAt) return [];
+  session.peerKeysIssuedAt = issuedAt;
+  return [send('ServerKeys', statement)];
 }
 
 /** A newer inventory of the PN holds this join too; an older one is never told after it. */
@@ -244,8 +257,9 @@ function endRefused(session: GatewaySession, input: GatewayMessageInput): Gatewa
 /** The PNE is back: it is told what it may have missed. */
 function resume(session: GatewaySession, input: GatewayMessageInput): GatewayStep {
   return checked(() => {
-    const { status, version } = Resumed.decode(input.body);
+    const { status, version, serverKeysIssuedAt } = Resumed.decode(input.body);
     if (status !== 'ok') throw new CpnsError(status);
+    if (serverKeysIssuedAt !== undefined) session.peerKeysIssuedAt = serverKeysIssuedAt;
     const { settlement } = session;
     if (!settlement) return sayWaiting(session);
     if (settlement.status !== 'ok' || version === 0) return tellSettlement(session, settlement);
@@ -259,7 +273,7 @@ function resume(session: GatewaySession, input: GatewayMessageInput): GatewaySte
 function sendUpdate(session: GatewaySession, inventory: Bytes, ...before: GatewayOutput[]): GatewayStep {
   session.toldVersion = heldVersion(session);
   const body = PnInventoryUpdate.encode({ status: 'ok', inventory });
-  return goTo('updating', ...before, send('PnInventoryUpdate', body));
+  return goTo('updating', ...before, ...newerKeys(session), send('PnInventoryUpdate', body));
 }
 
 function update(session: GatewaySession, input: On<'updated'>, state: GatewayState): GatewayStep {
@@ -301,8 +315,8 @@ export const GATEWAY_MACHINE: MachineDefinition<
     remember: (session, input, state) => remember(session, input as On<'updated'>, state),
     rememberSettled: (session, input, state) => rememberSettled(session, input as On<'settled'>, state),
     acknowledgeUpdate: (session, input) => acknowledgeUpdate(session, input as GatewayMessageInput),
-    passOnFreshness: (_session, input, state) =>
-      goTo(state, send('Freshness', (input as On<'freshness'>).statement)),
+    passOnFreshness: (session, input, state) =>
+      goTo(state, ...newerKeys(session), send('Freshness', (input as On<'freshness'>).statement)),
     takeData: (_session, input, state) =>
       goTo(state, { kind: 'data', body: (input as GatewayMessageInput).body }),
     closeWithAbort: (_session, input) => closeWith(endStatus(input)),

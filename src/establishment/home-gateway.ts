@@ -51,7 +51,8 @@ export interface Decision {
 /** One request's memory. */
 export interface HomeGatewaySession {
   readonly primitives: Primitives;
-  readonly serverKeys: ServerKeys;
+  /** As of now: the node replaces them when the operator has new keys. */
+  serverKeys: ServerKeys;
   readonly gatewayId: GatewayId;
   readonly request: PneConfirmRequest;
   /** The record of the PNE that {@link claimedThumbprint} names. */

@@ -49,6 +49,7 @@ export type PneAction =
   | 'takeNotify'
   | 'resume'
   | 'takeUpdate'
+  | 'takeServerKeys'
   | 'takeFreshness'
   | 'keepWaiting'
   | 'takeData'
@@ -91,6 +92,7 @@ export const PNE_TABLE: TransitionTable<PneState, PneInputKind, PneAction> = {
   resuming: {
     ...ENDS,
     Waiting: { do: 'keepWaiting', to: ['resuming'] },
+    ServerKeys: { do: 'takeServerKeys', to: ['resuming', 'closed'] },
     Freshness: { do: 'takeFreshness', to: ['resuming', 'closed'] },
     PnSetupNotify: { do: 'takeNotify', to: ['member', 'closed'] },
   },
@@ -98,6 +100,7 @@ export const PNE_TABLE: TransitionTable<PneState, PneInputKind, PneAction> = {
     ...ENDS,
     PnSetupNotify: { do: 'takeUpdate', to: ['member', 'closed'] },
     PnInventoryUpdate: { do: 'takeUpdate', to: ['member', 'closed'] },
+    ServerKeys: { do: 'takeServerKeys', to: ['member', 'closed'] },
     Freshness: { do: 'takeFreshness', to: ['member', 'closed'] },
     Waiting: { do: 'ignore', to: ['member'] },
     Data: { do: 'takeData', to: ['member'] },

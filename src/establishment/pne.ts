@@ -142,15 +142,22 @@ function answerSetup(session: PneSession, input: On<'decided'>): PneStep {
   );
 }
 
+/** The root's newer word about the server keys; believed from here on. @throws CpnsError credential-invalid, malformed */
+function newServerKeys(session: PneSession, statement: Bytes): PneOutput {
+  session.serverKeys = verifyServerKeys(session.primitives, session.serverKeys, statement);
+  return { kind: 'persistServerKeys', serverKeys: session.serverKeys, statement };
+}
+
+/** After a decline: the gateway comes back and is understood then. */
 function replaceServerKeys(session: PneSession, input: PneMessageInput): PneStep {
-  return checked(() => {
-    const serverKeys = verifyServerKeys(session.primitives, session.serverKeys, input.body);
-    return goTo(
-      'closed',
-      { kind: 'persistServerKeys', serverKeys, statement: input.body },
-      { kind: 'close', status: 'ok', abort: false },
-    );
-  });
+  return checked(() =>
+    goTo('closed', newServerKeys(session, input.body), { kind: 'close', status: 'ok', abort: false }),
+  );
+}
+
+/** On a resumed link: ahead of what the newer key has signed. */
+function takeServerKeys(session: PneSession, input: PneMessageInput, state: PneState): PneStep {
+  return checked(() => goTo(state, newServerKeys(session, input.body)));
 }
 
 /** Step 5: is it the server's, and for exactly what was said here? Then the join is written down and signed. */
@@ -249,7 +256,11 @@ function resume(session: PneSession, input: PneMessageInput): PneStep {
     const answer: PneOutput = {
       kind: 'send',
       message: 'Resumed',
-      body: Resumed.encode({ status: 'ok', version: join.version }),
+      body: Resumed.encode({
+        status: 'ok',
+        version: join.version,
+        serverKeysIssuedAt: session.serverKeys.issuedAt,
+      }),
     };
     if (join.state === 'pending') return goTo('resuming', answer);
     return goTo('member', answer, { kind: 'limit', bytes: LIVE_LIMIT }, { kind: 'resumed', join });
@@ -303,6 +314,7 @@ export const PNE_MACHINE: MachineDefinition<PneSession, PneState, PneInput, PneO
     takeNotify: (session, input) => takeNotify(session, input as PneMessageInput),
     resume: (session, input) => resume(session, input as PneMessageInput),
     takeUpdate: (session, input) => takeUpdate(session, input as PneMessageInput),
+    takeServerKeys: (session, input, state) => takeServerKeys(session, input as PneMessageInput, state),
     takeFreshness: (session, input, state, nowMs) =>
       takeFreshness(session, input as PneMessageInput, state, nowMs),
     keepWaiting: (_session, _input, state) => goTo(state),

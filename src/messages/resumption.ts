@@ -5,13 +5,20 @@
 import { hash, inventoryVersion, joinId, LIMITS, pnId, serverSeconds } from './common.ts';
 import { message, signed } from './message.ts';
 import type { TypeOf } from './schema.ts';
-import { field, map } from './schema-map.ts';
+import { field, map, optional } from './schema-map.ts';
 import { status } from './schema-status.ts';
+
+/** A PNE that is told of newer server keys needs no link to fail first. */
+const KEYS_NOTE = 'from a PNE: issuedAt of the server key set it pins';
 
 export const Resume = message(
   'Resume',
   { doc: 'type 30: which PN, and what the central knows of it', section: '8' },
-  map({ pnId: field(1, pnId()), version: field(2, inventoryVersion(0), '0 for none') }),
+  map({
+    pnId: field(1, pnId()),
+    version: field(2, inventoryVersion(0), '0 for none'),
+    serverKeysIssuedAt: optional(3, serverSeconds(), KEYS_NOTE),
+  }),
 );
 export type Resume = TypeOf<typeof Resume>;
 
@@ -21,6 +28,7 @@ export const Resumed = message(
   map({
     status: field(1, status({ lenient: true })),
     version: field(2, inventoryVersion(0), '0 for none'),
+    serverKeysIssuedAt: optional(3, serverSeconds(), KEYS_NOTE),
   }),
 );
 export type Resumed = TypeOf<typeof Resumed>;

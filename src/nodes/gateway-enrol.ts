@@ -25,6 +25,8 @@ import type { GatewayStore, StoredEnrolment } from '../store/gateway-store.ts';
 /** The name in the PKCS#10 request; the server gives its own. */
 const REQUEST_NAME = 'cpns gateway';
 const RETRY: RetryPolicy = { firstMs: 60_000, maxMs: 3_600_000 };
+/** When somebody waits for the answer. */
+const NOW: RetryPolicy = { firstMs: 500, maxMs: 2_000, attempts: 3 };
 /** After a refusal that would come again at once. */
 const REFUSED_MS = 3_600_000;
 /** However short a life the server gives. */
@@ -86,13 +88,15 @@ export class GatewayRenewal {
   readonly #options: RenewalOptions;
   readonly #stopping = new AbortController();
   readonly #ended: Promise<void>;
+  #enrolment: StoredEnrolment;
 
   /** @throws CpnsError not-enrolled */
   constructor(options: RenewalOptions) {
     this.#options = options;
     const enrolment = options.store.enrolment();
     if (!enrolment) throw new CpnsError('not-enrolled', 'enrol the gateway first');
-    this.#ended = this.#run(enrolment);
+    this.#enrolment = enrolment;
+    this.#ended = this.#run();
   }
 
   async close(): Promise<void> {
@@ -100,14 +104,18 @@ export class GatewayRenewal {
     await this.#ended;
   }
 
-  async #run(first: StoredEnrolment): Promise<void> {
+  /** Renews whatever the time, with a few tries. @throws CpnsError server-unreachable, credential-invalid, cannot-persist */
+  renewNow(): Promise<void> {
+    return this.#renew(NOW);
+  }
+
+  async #run(): Promise<void> {
     const { signal } = this.#stopping;
-    let enrolment = first;
     while (!signal.aborted) {
       try {
-        await this.#waitUntil(this.#dueAt(enrolment));
+        await this.#waitUntil(() => this.#dueAt(this.#enrolment));
         if (signal.aborted) return;
-        enrolment = await this.#renew(enrolment);
+        await this.#renew(this.#options.retry ?? RETRY);
       } catch (error) {
         if (signal.aborted) return;
         this.#options.onProblem?.(statusOfError(error));
@@ -121,20 +129,21 @@ export class GatewayRenewal {
     return renewalDueAt(enrolment, checkAnswer(primitives, enrolment.answer, signer.publicKey));
   }
 
-  async #waitUntil(dueAt: number): Promise<void> {
+  async #waitUntil(dueAt: () => number): Promise<void> {
     const { clock } = this.#options;
     const { signal } = this.#stopping;
     // In pieces, so that a host that slept or whose clock was set is not late.
     for (
-      let left = dueAt - clock.wallSeconds();
+      let left = dueAt() - clock.wallSeconds();
       left > 0 && !signal.aborted;
-      left = dueAt - clock.wallSeconds()
+      left = dueAt() - clock.wallSeconds()
     )
       await sleep(Math.min(left * 1000, MAX_SLEEP_MS), signal);
   }
 
-  async #renew(known: StoredEnrolment): Promise<StoredEnrolment> {
-    const { client, signer, primitives, clock, store, retry = RETRY } = this.#options;
+  async #renew(retry: RetryPolicy): Promise<void> {
+    const known = this.#enrolment;
+    const { client, signer, primitives, clock, store } = this.#options;
     const { signal } = this.#stopping;
     const request = createCertificateRequest(signer, REQUEST_NAME);
     const answer = await withRetry(() => client.renew(request, { signal }), retry, signal);
@@ -142,8 +151,8 @@ export class GatewayRenewal {
     checkSameOperator(primitives, known.answer, answer);
     const enrolment = { serverUrl: known.serverUrl, answer, receivedAt: clock.wallSeconds() };
     store.saveEnrolment(enrolment);
+    this.#enrolment = enrolment;
     this.#options.onRenewed(enrolment);
-    return enrolment;
   }
 }
 

@@ -58,6 +58,8 @@ export interface PairingsOptions {
   readonly client: ServerClient;
   /** The offer apart from its nonce. */
   readonly offer: () => Omit<Offer, 'nonce'>;
+  /** The server has other keys than the offer; the next attempt wants these. */
+  readonly onStaleKeys: () => void;
 }
 
 export class Pairings {
@@ -145,7 +147,7 @@ export class Pairings {
 
   /** The machine for a link that was opened with this pairing's code. */
   start(pairing: Pairing, nonce: Bytes, opened: Opened, session: LinkSession): AnyMachineDriver {
-    const { primitives, home, client, clock, offer } = this.#options;
+    const { primitives, home, client, clock, offer, onStaleKeys } = this.#options;
     const machine = new Machine(GATEWAY_ENROL_MACHINE, {
       primitives,
       offer: { ...offer(), nonce },
@@ -160,7 +162,11 @@ export class Pairings {
           const send = () => client.enrolPne(nonce, EnrolmentRequest.decode(request));
           withRetry(send, RETRY).then(
             (receipt) => driver.feed({ kind: 'receipt', receipt }),
-            (error) => driver.feed({ kind: 'refused', status: statusOfError(error) }),
+            (error) => {
+              const status = statusOfError(error);
+              if (status === 'credential-unknown-key') onStaleKeys();
+              driver.feed({ kind: 'refused', status });
+            },
           );
         },
         persistEnrolled: ({ pne }: On<'persistEnrolled'>) => {

@@ -17,6 +17,7 @@ import { joinIdsOf, verifyInventory } from '../network/inventory.ts';
 import type { Primitives } from '../security/primitives.ts';
 import type { ServerKeys } from '../security/server-keys.ts';
 import type { InitiatedJoin, NetworkStore } from '../store/gateway-networks.ts';
+import type { LearnKeys } from './gateway-server-keys.ts';
 
 const RETRY = { firstMs: 500, maxMs: 30_000 };
 
@@ -26,6 +27,7 @@ export interface RegistrationsOptions {
   readonly primitives: Primitives;
   readonly serverKeys: () => ServerKeys;
   readonly gatewayId: GatewayId;
+  readonly learnKeys: LearnKeys;
   readonly clock: Clock;
   /** Tells the session of a join, if there is one. */
   readonly tell: (joinId: JoinId, input: GatewayInput) => void;
@@ -74,6 +76,7 @@ export class Registrations {
     };
     const answer = await withRetry(ask, policy, signal);
     if (answer instanceof ServerProblem) throw answer;
+    await this.#options.learnKeys([answer.challenge]);
     return answer.challenge;
   }
 
@@ -83,6 +86,7 @@ export class Registrations {
     const { signal } = this.#stopping;
     try {
       const state = await withRetry(() => client.respond(txn, response, { signal }), RETRY, signal);
+      await this.#options.learnKeys([state.inventory ?? state.outcome]);
       this.#takeState(txn, state);
     } catch (error) {
       if (signal.aborted) return;

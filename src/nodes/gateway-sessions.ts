@@ -27,6 +27,7 @@ import type { Primitives } from '../security/primitives.ts';
 import type { ServerKeys } from '../security/server-keys.ts';
 import type { NetworkStore } from '../store/gateway-networks.ts';
 import type { Registrations } from './gateway-registrations.ts';
+import type { LearnKeys } from './gateway-server-keys.ts';
 import type { AnyMachineDriver, LinkSession, Opened } from './link-session.ts';
 import { MachineDriver } from './machine-driver.ts';
 
@@ -39,6 +40,7 @@ export interface SessionsOptions {
   readonly gatewayId: GatewayId;
   readonly serverKeys: () => ServerKeys;
   readonly serverKeysStatement: () => Bytes | undefined;
+  readonly learnKeys: LearnKeys;
   readonly credential: () => Bytes;
   readonly gatewayInfo: GatewayInfo;
   readonly onLive: (join: GatewayJoin, version: number) => void;
@@ -110,6 +112,14 @@ export class Sessions {
     return [...this.#running.values()].some(({ data }) =>
       equal(data.invitation?.pnId ?? data.join?.pnId ?? new Uint8Array(0), pnId),
     );
+  }
+
+  /** The operator has new keys: links that are open go on with these. */
+  useServerKeys(serverKeys: ServerKeys, statement: Bytes | undefined): void {
+    for (const { data } of this.#running.values()) {
+      data.serverKeys = serverKeys;
+      data.serverKeysStatement = statement;
+    }
   }
 
   /** Joins whose PNE has a live link now. */
@@ -221,9 +231,12 @@ export class Sessions {
 
   /** A server that can't be reached now is asked again with the next round. */
   #fetchFreshness(th1: Bytes, joinId: JoinId, driver: AnyMachineDriver): void {
-    this.#options.client.freshness(th1, joinId).then(
-      (statement) => driver.feed({ kind: 'freshness', statement } as { kind: string }),
-      () => {},
-    );
+    const { client, learnKeys } = this.#options;
+    const fetch = async () => {
+      const statement = await client.freshness(th1, joinId);
+      await learnKeys([statement]);
+      driver.feed({ kind: 'freshness', statement } as { kind: string });
+    };
+    fetch().catch(() => {});
   }
 }

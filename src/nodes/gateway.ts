@@ -29,6 +29,7 @@ import { type PairedPne, type Pairing, Pairings } from './gateway-pairing.ts';
 import { Recognition } from './gateway-recognition.ts';
 import { Registrations, rememberedJoin, settlementOf } from './gateway-registrations.ts';
 import { type Purpose, Scan } from './gateway-scan.ts';
+import { ServerKeyLearner, signedIn } from './gateway-server-keys.ts';
 import { Sessions } from './gateway-sessions.ts';
 import { type PnStatus, viewConfirmations, viewInventory, viewPnes, viewPns } from './gateway-views.ts';
 import { type HomeGatewayEvent, HomeGatewayNode, type OwnerAnswer } from './home-gateway.ts';
@@ -114,6 +115,7 @@ export class GatewayNode {
   readonly #scan: Scan<LinkPurpose>;
   readonly #links = new Set<LinkSession>();
   readonly #recognition: Recognition;
+  readonly #keys: ServerKeyLearner;
   /** Renewed while the program runs. */
   #identity: GatewayIdentity;
   #renewal: GatewayRenewal | undefined;
@@ -135,7 +137,13 @@ export class GatewayNode {
       caPem: identity.caPem,
       identity: identity.tls,
     });
-    const shared = { primitives, serverKeys, gatewayId, clock: this.#clock, client: this.#client };
+    this.#keys = new ServerKeyLearner({
+      clock: this.#clock,
+      serverKeys,
+      renew: async () => this.#renewal?.renewNow(),
+    });
+    const learnKeys = this.#keys.learn;
+    const shared = { primitives, serverKeys, learnKeys, gatewayId, clock: this.#clock, client: this.#client };
     this.#home = new HomeGatewayNode({
       ...shared,
       store,
@@ -165,7 +173,12 @@ export class GatewayNode {
       onData: (member, bytes) =>
         this.#emit({ kind: 'data', pnId: toHex(member.pnId), joinId: toHex(member.joinId), bytes }),
     });
-    this.#pairings = new Pairings({ ...shared, home: store.home, offer: () => this.#identity.offer });
+    this.#pairings = new Pairings({
+      ...shared,
+      home: store.home,
+      offer: () => this.#identity.offer,
+      onStaleKeys: () => void this.#keys.ask(),
+    });
     this.#recognition = new Recognition(store.networks, primitives);
     this.#scan = new Scan<LinkPurpose>({
       central: parts.central,
@@ -205,6 +218,7 @@ export class GatewayNode {
       homeAddress: identity.homeAddress,
       server: identity.serverUrl,
       channel: this.#channel?.isUp ? ('up' as const) : ('down' as const),
+      serverKeys: identity.serverKeys.keys.map(({ kid }) => toHex(kid)),
       links: this.#links.size,
       pns: this.pns(),
       pnes: this.pnes(),
@@ -290,8 +304,11 @@ export class GatewayNode {
       client: this.#client,
       onRenewed: () => {
         this.#identity = readGatewayIdentity(store, primitives, signer);
-        this.#client.useIdentity(this.#identity.tls);
-        this.#channel?.useIdentity(this.#identity.tls);
+        const { tls, serverKeys, serverKeysStatement } = this.#identity;
+        this.#client.useIdentity(tls);
+        this.#channel?.useIdentity(tls);
+        this.#sessions.useServerKeys(serverKeys, serverKeysStatement);
+        this.#home.useServerKeys(serverKeys);
       },
       onProblem: (status) => this.#emit({ kind: 'problem', what: 'renewal', status }),
     });
@@ -426,6 +443,7 @@ export class GatewayNode {
   // The server's word
 
   async #takeFrame(frame: ChannelFrame): Promise<void> {
+    await this.#keys.learn(signedIn(frame));
     switch (frame.kind) {
       case 'pne-confirm-request':
         this.#home.onConfirmRequest(frame.body);

@@ -146,6 +146,11 @@ export class HomeGatewayNode {
       await this.onJoinOutcome({ joinId, outcome });
   }
 
+  /** The operator has new keys: requests that are open are settled by these. */
+  useServerKeys(serverKeys: ServerKeys): void {
+    for (const { session } of this.#running.values()) session.serverKeys = serverKeys;
+  }
+
   /** What waits for the owner, oldest first. */
   pending(): readonly ConfirmRequestView[] {
     return [...this.#running.values()].flatMap(({ driver, session }) =>

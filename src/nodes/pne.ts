@@ -79,6 +79,8 @@ export interface PneStatus {
   readonly owner: string | undefined;
   readonly homeAddress: string | undefined;
   readonly link: 'none' | 'open';
+  /** kids of the server keys it believes, hex. */
+  readonly serverKeys: readonly string[];
   readonly pending: readonly { readonly pnId: string; readonly joinId: string }[];
   readonly memberships: readonly {
     readonly pnId: string;
@@ -172,6 +174,7 @@ export class PneNode {
       owner: this.#owner?.userLabel,
       homeAddress: this.#owner?.homeAddress,
       link: this.#session ? 'open' : 'none',
+      serverKeys: this.#owner?.serverKeys.keys.map(({ kid }) => toHex(kid)) ?? [],
       pending: joins.map(name),
       memberships: this.#store.memberships().map(({ join: known, inventory }) => {
         const { name: pnName, members } = InventoryPayload.decode(parseSign1(inventory).payload);

@@ -6,15 +6,17 @@
 import { createHash } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { fromHex } from '../base/bytes.ts';
+import { fromHex, toHex } from '../base/bytes.ts';
 import { CpnsError } from '../base/errors.ts';
 import { GatewayId, PnId, Thumbprint } from '../base/ids.ts';
 import type { Clock, ServerSeconds } from '../base/time.ts';
 import { type AuditReport, auditPn } from '../establishment/audit.ts';
 import { LIMITS, realm as realmSchema } from '../messages/common.ts';
 import { isLabel } from '../messages/label.ts';
+import { coseKeyOf, kidOf } from '../security/cose-key.ts';
 import { createGatewayToken, TOKEN_ID_BYTES, TOKEN_SECRET_BYTES } from '../security/gateway-token.ts';
 import { nodePrimitives } from '../security/primitives-node.ts';
+import { pinServerKeys } from '../security/server-keys.ts';
 import {
   type GatewayRecord,
   openServerStore,
@@ -25,6 +27,7 @@ import {
 } from '../store/server-store.ts';
 import { DATABASE_FILE } from './server.ts';
 import { createOperator, Operator } from './server-identity.ts';
+import { loadServerKeys, retiredServerKeys, retireServerKey, rollServerKey } from './server-key-set.ts';
 import { systemClock, systemRandom } from './system-clock.ts';
 
 const PRIVATE_DIRECTORY = 0o700;
@@ -179,8 +182,32 @@ export class ServerAdmin {
     const joins = this.#store.registrations.evidence(pnId);
     if (joins.length === 0) throw new CpnsError('not-found');
     const primitives = nodePrimitives();
-    const { serverKeys } = new Operator(this.#stateDir, primitives);
+    const { rootKey, coseKeys } = new Operator(this.#stateDir, primitives);
+    const retired = retiredServerKeys(this.#stateDir).map(coseKeyOf);
+    const serverKeys = pinServerKeys(primitives, rootKey, [...coseKeys, ...retired]);
     return auditPn({ pnId, serverKeys, joins }, primitives);
+  }
+
+  // Keys
+
+  /** The keys the server signs with, newest first: that one signs. */
+  serverKeys(): readonly { readonly number: number; readonly kid: string; readonly signs: boolean }[] {
+    const primitives = nodePrimitives();
+    return loadServerKeys(this.#stateDir).map(({ number, signer }, i) => ({
+      number,
+      kid: toHex(kidOf(primitives, signer.publicKey)),
+      signs: i === 0,
+    }));
+  }
+
+  /** A new signing key, from the server's next start on. @returns its number @throws CpnsError cannot-persist */
+  rollServerKey(): number {
+    return rollServerKey(this.#stateDir);
+  }
+
+  /** An end to the belief in an older key, from the server's next start on. @throws CpnsError not-found, conflict */
+  retireServerKey(number: number): void {
+    retireServerKey(this.#stateDir, number);
   }
 
   // The clock

@@ -121,11 +121,15 @@ export class Enrolment {
     const ours =
       equal(keyOf(value.gatewayKey), gateway.thumbprint) &&
       same(value.rootKey, operator.rootKey) &&
-      value.serverKeys.every((key) => operator.coseKeys.some((known) => same(key, known))) &&
       value.homeAddress === formatHomeAddress({ gatewayId: gateway.gatewayId, realm }) &&
       value.userLabel === gateway.userLabel &&
       equal(value.nonce, nonce);
     if (!ours) throw new CpnsError('transcript-mismatch', 'the offer is not of this gateway and operator');
+    // The PNE takes the set for that of today: with an older one it would not even know the receipt's key.
+    const present =
+      value.serverKeys.length === operator.coseKeys.length &&
+      operator.coseKeys.every((key) => value.serverKeys.some((listed) => same(key, listed)));
+    if (!present) throw new CpnsError('credential-unknown-key', 'the offer lists other server keys');
     const credential = verifyCredential(primitives, operator.serverKeys, value.credential, { now });
     if (!equal(credential.thumbprint, gateway.thumbprint)) throw new CpnsError('credential-invalid');
   }

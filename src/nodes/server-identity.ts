@@ -3,7 +3,7 @@
  * file of its own with mode 0600; and what of them goes into certificates, credentials and enrolments.
  * Owns file names and lifetimes. Must not decide who gets a certificate. Source: docs/protocol.md §4.4, §7.3.
  */
-import { existsSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Bytes, EMPTY } from '../base/bytes.ts';
 import { CpnsError } from '../base/errors.ts';
@@ -11,7 +11,7 @@ import type { Thumbprint } from '../base/ids.ts';
 import type { ServerSeconds } from '../base/time.ts';
 import type { ServerTls } from '../https/server.ts';
 import type { CoseKey } from '../messages/common.ts';
-import { GatewayCredentialPayload, ServerKeysPayload } from '../messages/credential.ts';
+import { GatewayCredentialPayload } from '../messages/credential.ts';
 import type { Message } from '../messages/message.ts';
 import { assembleSign1 } from '../security/cose.ts';
 import { coseKeyOf, gatewayIdOf, kidOf, thumbprintOf } from '../security/cose-key.ts';
@@ -27,6 +27,7 @@ import {
   issueServerCertificate,
   pemToDer,
 } from '../security/x509.ts';
+import { loadServerKeys, rollServerKey, serverKeysStatement } from './server-key-set.ts';
 
 const CA_DAYS = 20 * 365;
 /** The TLS certificate is made anew at each start and while running long before it ends. */
@@ -35,14 +36,14 @@ const TLS_DAYS = 90;
 const GATEWAY_CERTIFICATE_DAYS = 90;
 const DAY_SECONDS = 86_400;
 const CREDENTIAL_SECONDS = 7 * DAY_SECONDS;
-const SERVER_KEY = /^server-(\d+)\.key$/;
 
 const file = (stateDir: string, name: string): string => join(stateDir, name);
 
 /** Makes what is missing. Running it again after a crash goes on where it stopped and replaces nothing. */
 export function createOperator(stateDir: string, realm: string, now: ServerSeconds): void {
   const key = loadOrCreateKey(file(stateDir, 'ca.key'));
-  for (const name of ['tls.key', 'root.key', 'server-1.key']) loadOrCreateKey(file(stateDir, name));
+  for (const name of ['tls.key', 'root.key']) loadOrCreateKey(file(stateDir, name));
+  if (loadServerKeys(stateDir).length === 0) rollServerKey(stateDir);
   const path = file(stateDir, 'ca.crt');
   if (existsSync(path)) return;
   const certificate = createCa({ name: `CPNS ${realm}`, key, days: CA_DAYS, now });
@@ -63,14 +64,17 @@ export class Operator {
   readonly #root: SoftwareSigner;
   readonly #signer: SoftwareSigner;
   readonly #primitives: Primitives;
+  readonly #stateDir: string;
+  #statement: Bytes | undefined;
 
   /** @throws CpnsError cannot-persist when a file is missing or open to others */
   constructor(stateDir: string, primitives: Primitives) {
     this.#primitives = primitives;
+    this.#stateDir = stateDir;
     this.#ca = { certificate: readCertificate(stateDir), key: loadKey(file(stateDir, 'ca.key')) };
     this.#tls = loadKey(file(stateDir, 'tls.key'));
     this.#root = loadKey(file(stateDir, 'root.key'));
-    const signers = serverKeyFiles(stateDir).map((name) => loadKey(file(stateDir, name)));
+    const signers = loadServerKeys(stateDir).map(({ signer }) => signer);
     const [newest] = signers;
     if (!newest) throw new CpnsError('cannot-persist', 'no server key: run `cpns server init` first');
     this.#signer = newest;
@@ -128,10 +132,15 @@ export class Operator {
     });
   }
 
-  /** The root's word about the server keys (type 33). */
-  serverKeysStatement(issuedAt: ServerSeconds): Bytes {
-    const payload = ServerKeysPayload.encode({ keys: this.coseKeys, issuedAt });
-    return assembleSign1(payload, this.#root.sign(toBeSigned(ServerKeysPayload, EMPTY, payload)));
+  /** The root's word about the server keys (type 33), made at this time if they are not those of the last one. */
+  serverKeysStatement(now: ServerSeconds): Bytes {
+    this.#statement ??= serverKeysStatement(
+      this.#stateDir,
+      this.serverKeys.keys.map(({ key }) => key),
+      this.#root,
+      now,
+    );
+    return this.#statement;
   }
 }
 
@@ -141,13 +150,4 @@ function readCertificate(stateDir: string): Bytes {
   } catch (cause) {
     throw new CpnsError('cannot-persist', 'no CA certificate: run `cpns server init` first', { cause });
   }
-}
-
-/** Newest first: that one signs, the others are still believed; four at most fit into a key set. */
-function serverKeyFiles(stateDir: string): readonly string[] {
-  const numberOf = (name: string) => Number(SERVER_KEY.exec(name)?.[1] ?? 0);
-  return readdirSync(stateDir)
-    .filter((name) => SERVER_KEY.test(name))
-    .sort((a, b) => numberOf(b) - numberOf(a))
-    .slice(0, 4);
 }

@@ -62,8 +62,10 @@ export class GatewayBench {
     return this.message('Ack', Ack.encode({ status }));
   }
 
-  resumed(version: number, status: Failure | 'ok' = 'ok'): GatewayInput {
-    return this.message('Resumed', Resumed.encode({ status, version }));
+  /** @param serverKeysIssuedAt of the set the PNE says it has */
+  resumed(version: number, status: Failure | 'ok' = 'ok', serverKeysIssuedAt?: number): GatewayInput {
+    const keys = serverKeysIssuedAt === undefined ? {} : { serverKeysIssuedAt };
+    return this.message('Resumed', Resumed.encode({ status, version, ...keys }));
   }
 
   updated(version: number): GatewayInput {
@@ -138,8 +140,9 @@ export function gatewayAt(state: GatewayState): GatewayBench {
 }
 
 /** Opened for a resumption. */
-export function resumingWith(resume: number | Failure): GatewayBench {
-  const bench = new GatewayBench({ resume });
+/** @param keysStatement the gateway has the root's word of NOW about the server keys */
+export function resumingWith(resume: number | Failure, keysStatement = false): GatewayBench {
+  const bench = new GatewayBench({ resume, keysStatement });
   bench.feed(bench.table.opened);
   return bench;
 }

@@ -12,7 +12,7 @@ import {
 import type { GatewayInput } from '../../src/establishment/gateway-types.ts';
 import { AUTHENTICATED_LIMIT, LIVE_LIMIT } from '../../src/establishment/limits.ts';
 import { Abort } from '../../src/messages/setup.ts';
-import { GARBAGE } from './bench.ts';
+import { GARBAGE, NOW } from './bench.ts';
 import { awaitingStep2WithKeys, GatewayBench, gatewayAt, resumingWith, stepOf } from './gateway-bench.ts';
 import { checkTable, type Row, summary } from './table-check.ts';
 
@@ -229,6 +229,18 @@ const ROWS: readonly GatewayRow[] = [
     ...{ at: 'awaiting-resumed', on: 'Resumed', when: 'a no', to: 'closed', says: ['close busy, abort'] },
     input: (bench) => bench.resumed(0, 'busy'),
   },
+  {
+    ...{ at: 'awaiting-resumed', on: 'Resumed', when: 'registered meanwhile, older keys', to: 'notifying' },
+    bench: () => resumingWith(1, true),
+    input: (bench) => bench.resumed(0, 'ok', NOW - 1),
+    says: ['send ServerKeys', 'send PnSetupNotify'],
+  },
+  {
+    ...{ at: 'awaiting-resumed', on: 'Resumed', when: 'behind, the same keys', to: 'updating' },
+    bench: () => resumingWith(3, true),
+    input: (bench) => bench.resumed(1, 'ok', NOW),
+    says: ['fetchFreshness', 'send PnInventoryUpdate'],
+  },
   { at: 'member', on: 'updated', input: stepOf, to: 'updating', says: ['send PnInventoryUpdate'] },
   {
     ...{ at: 'member', on: 'updated', when: 'older', to: 'member', says: [] },
@@ -272,6 +284,23 @@ checkTable(GATEWAY_MACHINE, {
     if (kind === 'timeout' || kind === 'stop') return { kind };
     return { kind, body: GARBAGE };
   },
+});
+
+describe('gateway: newer server keys', () => {
+  it('go ahead of the first thing they may have signed, once', () => {
+    const bench = resumingWith(1, true);
+    bench.feed(bench.resumed(1, 'ok', NOW - 1));
+    const freshness: GatewayInput = { kind: 'freshness', statement: bench.table.freshness() };
+    assert.deepEqual(summary(bench.feed(freshness)), ['send ServerKeys', 'send Freshness']);
+    assert.deepEqual(summary(bench.feed(freshness)), ['send Freshness']);
+    assert.deepEqual(summary(bench.feed(bench.updated(2))), ['send PnInventoryUpdate']);
+  });
+
+  it('are not sent to a PNE that does not say which it has', () => {
+    const bench = resumingWith(1, true);
+    bench.feed(bench.resumed(1));
+    assert.deepEqual(summary(bench.feed(bench.updated(2))), ['send PnInventoryUpdate']);
+  });
 });
 
 describe('gateway: deadlines', () => {

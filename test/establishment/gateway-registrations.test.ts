@@ -25,6 +25,7 @@ describe('registrations: step 3', () => {
         serverKeys: () => new Table().serverKeys,
         gatewayId: GatewayId(new Uint8Array(8)),
         clock: systemClock,
+        learnKeys: () => Promise.resolve(),
         tell: () => {},
         tellAll: () => {},
         onStored: () => {},

@@ -116,6 +116,17 @@ const update = (on: 'PnSetupNotify' | 'PnInventoryUpdate'): PneRow[] => [
   },
 ];
 
+const newServerKeys = (at: 'resuming' | 'member'): readonly PneRow[] => [
+  {
+    ...{ at, on: 'ServerKeys', to: at, says: ['persistServerKeys'] },
+    input: ({ table }) => ({ kind: 'ServerKeys', body: table.operator.serverKeysStatement(NOW) }),
+  },
+  {
+    ...{ at, on: 'ServerKeys', when: 'not newer', to: 'closed', says: ['close credential-invalid, abort'] },
+    input: ({ table }) => ({ kind: 'ServerKeys', body: table.operator.serverKeysStatement(0) }),
+  },
+];
+
 const ROWS: readonly PneRow[] = [
   ...STATES.filter((state) => state !== 'closed').flatMap(ends),
   { at: 'opening', on: 'opened', input: stepOf, to: 'awaiting-setup-request', says: [] },
@@ -172,6 +183,8 @@ const ROWS: readonly PneRow[] = [
   ...pendingOutcome('resuming'),
   ...freshness('resuming'),
   ...freshness('member'),
+  ...newServerKeys('resuming'),
+  ...newServerKeys('member'),
   {
     ...{ at: 'awaiting-resume', on: 'Resume', to: 'member', says: ['send Resumed', LIVE, 'resumed'] },
     input: (bench) => bench.resume(),

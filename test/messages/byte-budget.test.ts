@@ -97,7 +97,7 @@ describe('byte budget (docs/protocol.md, measured with 60-byte capability, no co
     ],
     ['ack', Ack.encode({ status: 'ok' }).length, 3],
     ['Resume', Resume.encode({ pnId, version: 7 }).length, 13],
-    ['Resumed', Resumed.encode({ status: 'ok', version: 7 }).length, 5],
+    ['Resumed', Resumed.encode({ status: 'ok', version: 7, serverKeysIssuedAt: TIME }).length, 11],
     [
       'Freshness',
       signedBytes(

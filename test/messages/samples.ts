@@ -178,8 +178,12 @@ export const SAMPLES: readonly Sample[] = [
     { thumbprint, gatewayId, userLabel: t(24), epoch: MAX, serverTime: MAX },
   ),
   sample(enrolment.EnrolAck, { status: 'ok' }, { status: 'timeout' }),
-  sample(resumption.Resume, { pnId, version: 0 }, { pnId, version: MAX }),
-  sample(resumption.Resumed, { status: 'ok', version: 0 }, { status: 'timeout', version: MAX }),
+  sample(resumption.Resume, { pnId, version: 0 }, { pnId, version: MAX, serverKeysIssuedAt: MAX }),
+  sample(
+    resumption.Resumed,
+    { status: 'ok', version: 0 },
+    { status: 'timeout', version: MAX, serverKeysIssuedAt: MAX },
+  ),
   sample(
     resumption.FreshnessPayload,
     { status: 'ok', version: 0, serverTime: 0, joinId },

@@ -191,6 +191,7 @@ export class VirtualGateway {
       // Calls of this world go another way; what the server says in answer comes in by the channel's doors.
       client: {} as ServerClient,
       ...{ primitives: world.primitives, serverKeys: () => serverKeys, gatewayId, clock: world.clock },
+      learnKeys: () => Promise.resolve(),
       tell: (joinId, input) => this.#tell((join) => equal(join.joinId, joinId), input),
       tellAll: (pnId, input) => this.#tell((join) => equal(join.pnId, pnId), input),
       onStored: () => world.say(this.name, 'PnInventoryStored'),

@@ -116,7 +116,7 @@ function resumption() {
   const prk1 = derivePrk1(primitives, th1, concat(z, rms));
   const { g2p, p2g } = epochKeys(primitives, prk1, 'ap');
   const resume = Resume.encode({ pnId, version: 7 });
-  const resumed = Resumed.encode({ status: 'ok', version: 7 });
+  const resumed = Resumed.encode({ status: 'ok', version: 7, serverKeysIssuedAt: SERVER_TIME });
   const freshness = signVector(FreshnessPayload, server, th1, {
     status: 'ok',
     version: 7,

@@ -139,6 +139,28 @@ export function pneRevoke(typed: string, options: Options): void {
   print(false, undefined, () => `PNE ${thumbprint} revoked`);
 }
 
+export function keyList(options: Options): void {
+  const keys = withAdmin(options, (admin) => admin.serverKeys());
+  print(options.json, keys, () =>
+    table(
+      ['key', 'kid', 'use'],
+      keys.map(({ number, kid, signs }) => [number, kid, signs ? 'signs' : 'believed']),
+    ),
+  );
+}
+
+const RESTART = 'it counts from the next start of the server';
+
+export function keyRoll(options: RoleOptions): void {
+  const number = withAdmin(options, (admin) => admin.rollServerKey());
+  print(false, undefined, () => `server key ${number} made; ${RESTART}`);
+}
+
+export function keyRetire(number: number, options: RoleOptions): void {
+  withAdmin(options, (admin) => admin.retireServerKey(number));
+  print(false, undefined, () => `server key ${number} retired; ${RESTART}`);
+}
+
 export function clockAccept(options: RoleOptions): void {
   const { before, accepted } = withAdmin(options, (admin) => ({
     before: admin.clock().sure,

@@ -17,6 +17,7 @@ export function serverCommand(): Command {
       .addCommand(token())
       .addCommand(gateway())
       .addCommand(pne())
+      .addCommand(key())
       .addCommand(clock()),
     'cpns server init --realm cpns.example.net',
     'cpns server user add ann',
@@ -121,6 +122,27 @@ function pne(): Command {
       .addCommand(examples(list, 'cpns server pne list'))
       .addCommand(examples(revoke, 'cpns server pne revoke 8a53c0de')),
     'cpns server pne list --json',
+  );
+}
+
+function key(): Command {
+  const list = withJson(withState(new Command('list')))
+    .description('list the keys: the newest signs, all are believed')
+    .action(async (options) => (await admin()).keyList(options));
+  const roll = withState(new Command('roll'))
+    .description('make a new key to sign with; gateways and PNEs learn it by themselves')
+    .action(async (options) => (await admin()).keyRoll(options));
+  const retire = withState(new Command('retire'))
+    .argument('<number>', 'as `cpns server key list` shows it', wholeNumber(1, 1_000_000))
+    .description('believe an older key no more, because it leaked or nobody needs it')
+    .action(async (number, options) => (await admin()).keyRetire(number, options));
+  return examples(
+    new Command('key')
+      .description('the keys the server signs challenges, inventories and outcomes with')
+      .addCommand(examples(list, 'cpns server key list'))
+      .addCommand(examples(roll, 'cpns server key roll'))
+      .addCommand(examples(retire, 'cpns server key retire 1')),
+    'cpns server key roll',
   );
 }
 
