@@ -152,9 +152,16 @@ describe('server: enrolment of PNEs', () => {
     ['transcript-mismatch', 'another address', (all) => ({ offer: { homeAddress: all.gw2.homeAddress } })],
     ['transcript-mismatch', 'another root', () => ({ offer: { rootKey: coseKeyOf(newSigner().publicKey) } })],
     [
-      'transcript-mismatch',
+      'credential-unknown-key',
       'a server key of its own',
       () => ({ offer: { serverKeys: [coseKeyOf(newSigner().publicKey)] } }),
+    ],
+    [
+      'credential-unknown-key',
+      'a server key too many',
+      ({ gw1: { enrolment } }) => ({
+        offer: { serverKeys: [...enrolment.serverKeys, coseKeyOf(newSigner().publicKey)] },
+      }),
     ],
     ['transcript-mismatch', 'another nonce', () => ({ offer: { nonce: new Uint8Array(16) } })],
     [

@@ -101,13 +101,11 @@ describe('simulation: the whole flow', () => {
     }
   });
 
-  it('takes milliseconds of real time and no more than two seconds of virtual time', () => {
-    const startedMs = performance.now();
+  it('takes no more than two seconds of virtual time', () => {
     const scene = new Scene({ owners: ['alice'] });
     const beganMs = scene.world.nowMs;
     scene.invite().untilMembers();
     assert.ok(scene.world.nowMs - beganMs < 2_000);
-    assert.ok(performance.now() - startedMs < 1_000);
     finish(scene);
   });
 
