@@ -31,6 +31,8 @@ const SILENCE_MS = 60_000;
 const GOING_AWAY = 1001;
 const POLICY = 1008;
 const REPLACED = 4000;
+/** How long a peer has to answer a close frame. */
+const CLOSING_MS = 2_000;
 
 export interface Frame {
   readonly deliveryId: number;
@@ -61,6 +63,7 @@ export class ChannelHub<F extends Frame = Frame> {
   readonly #channels = new Map<string, Channel<F>>();
   readonly #noise = new Buckets(NOISE);
   readonly #pinging: NodeJS.Timeout;
+  #closed = false;
 
   constructor(source: DeliverySource<F>, { pingMs = PING_MS, silenceMs = SILENCE_MS }: ChannelTimers = {}) {
     this.#source = source;
@@ -79,6 +82,11 @@ export class ChannelHub<F extends Frame = Frame> {
 
   /** Takes over an open WebSocket and sends what waits. */
   attach(gatewayId: GatewayId, socket: WebSocket): void {
+    // It was on its way in while we closed: nobody else would end it, and the server could not come to its end.
+    if (this.#closed) {
+      hangUp(socket, GOING_AWAY);
+      return;
+    }
     const name = toHex(gatewayId);
     const older = this.#channels.get(name);
     const channel = new Channel(gatewayId, socket, this.#source, {
@@ -107,6 +115,7 @@ export class ChannelHub<F extends Frame = Frame> {
   }
 
   close(): void {
+    this.#closed = true;
     clearInterval(this.#pinging);
     for (const channel of [...this.#channels.values()]) channel.end(GOING_AWAY);
   }
@@ -123,6 +132,13 @@ interface ChannelHooks {
   readonly onEnd: () => void;
   /** Counts one thing that is no use. */
   readonly isTooMuch: () => boolean;
+}
+
+function hangUp(socket: WebSocket, code: number): void {
+  socket.on('error', () => {});
+  socket.close(code);
+  // A peer that does not close in return must not keep the socket.
+  setTimeout(() => socket.terminate(), CLOSING_MS).unref();
 }
 
 class Channel<F extends Frame> {
@@ -194,11 +210,7 @@ class Channel<F extends Frame> {
     if (this.#ended) return;
     this.#ended = true;
     if (code === undefined) this.#socket.terminate();
-    else {
-      this.#socket.close(code);
-      // A peer that does not close in return must not keep the socket.
-      setTimeout(() => this.#socket.terminate(), 2_000).unref();
-    }
+    else hangUp(this.#socket, code);
     this.#hooks.onEnd();
   }
 
