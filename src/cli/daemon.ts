@@ -2,11 +2,12 @@
  * What every `run` does around its node: the lock, the log, the control socket, trace and key log, and an orderly end on
  * SIGTERM, SIGHUP, Ctrl-C or a parent that is gone. Must not know a role.
  */
-import { closeSync, fchmodSync, openSync, writeSync } from 'node:fs';
+import { fchmodSync, openSync, writeSync } from 'node:fs';
 import { type Logger, pino } from 'pino';
 import { CpnsError } from '../base/errors.ts';
 import { type ControlHandlers, lockState, serveControl } from '../nodes/control-socket.ts';
 import { EXIT } from './exit-codes.ts';
+import { openLogSink } from './log-sink.ts';
 
 export interface DaemonOptions {
   readonly state?: string;
@@ -106,6 +107,7 @@ export async function runDaemon(
     end(reason);
   } catch (error) {
     logger.fatal({ err: error instanceof Error ? error.message : String(error) }, 'failed');
+    exitSoon();
     throw error;
   } finally {
     forget();
@@ -120,7 +122,11 @@ type StopReason =
 function end(reason: StopReason): void {
   if (reason.kind === 'failed') throw reason.error;
   process.exitCode = reason.kind === 'interrupted' ? EXIT.interrupted : EXIT.ok;
-  // A library's handle that lives on must not keep the process; the exit code is set and the state is closed.
+  exitSoon();
+}
+
+/** A handle that lives on, of a library or of what did not close in time, must not keep the process: its code is set by then. */
+function exitSoon(): void {
   setTimeout(() => process.exit(), 500).unref();
 }
 
@@ -152,9 +158,7 @@ function listenForEnd(stop: (reason: StopReason) => void, parentPipe: boolean): 
 
 function openLog(name: string, level: string, file: string | undefined): Logger {
   const settings = { name: `cpns-${name}`, level, base: { pid: process.pid } };
-  if (file === undefined) return pino(settings, pino.destination({ fd: 2, sync: true }));
-  closeSync(openSync(file, 'a', 0o600));
-  return pino(settings, pino.destination({ dest: file, sync: true, append: true }));
+  return pino(settings, openLogSink(file === undefined ? 2 : openSync(file, 'a', 0o600)));
 }
 
 async function withDeadline(work: Promise<unknown>, ms: number): Promise<void> {
