@@ -22,6 +22,8 @@ export interface Faults {
    * PDUs as they cross, so that it acts on any host and on each link alone; ACL buffers stay as they are.
    */
   readonly maxAttMtu?: number | undefined;
+  /** So many attribute values, from now on, arrive twice: as from a relay that plays back what it has just heard. */
+  readonly repeatValues?: number | undefined;
   /** LE Set Advertising Enable answers Command Disallowed, as adapters do that another program uses. */
   readonly refuseAdvertising?: boolean | undefined;
 }
@@ -50,11 +52,28 @@ export class FaultDice {
     if (stallAtPacket?.packet === n) return { stallMs: stallAtPacket.durationMs };
     return 'none';
   }
+
+  /** Whether this data packet arrives a second time. */
+  repeats(packet: Buffer): boolean {
+    const { repeatValues = 0 } = this.faults;
+    if (repeatValues === 0 || !carriesValue(packet)) return false;
+    this.faults = { ...this.faults, repeatValues: repeatValues - 1 };
+    return true;
+  }
 }
 
 const ATT_CID = 0x0004;
 const EXCHANGE_MTU_REQUEST = 0x02;
 const EXCHANGE_MTU_RESPONSE = 0x03;
+const HANDLE_VALUE_NOTIFICATION = 0x1b;
+const WRITE_COMMAND = 0x52;
+
+/** A write without response or a notification: what segments travel in. */
+function carriesValue(packet: Buffer): boolean {
+  const starts = (((packet[2] ?? 0) >> 4) & 0b11) !== 0b01;
+  if (!starts || packet.length < 10 || packet.readUInt16LE(7) !== ATT_CID) return false;
+  return packet[9] === HANDLE_VALUE_NOTIFICATION || packet[9] === WRITE_COMMAND;
+}
 
 /** Lowers the MTU of an Exchange MTU PDU in place; any other ACL packet stays as it is. */
 export function limitAttMtu(packet: Buffer, maxAttMtu: number): void {

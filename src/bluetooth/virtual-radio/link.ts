@@ -279,7 +279,9 @@ export class RadioLink implements LinkPart {
     const flags = boundary === 0b01 ? 0b01 : 0b10;
     packet[1] = end.peer.handle & 0xff;
     packet[2] = (end.peer.handle >> 8) | (flags << 4);
+    const again = dice.repeats(packet) ? Buffer.from(packet) : undefined;
     end.peer.controller.toHost(packet);
+    if (again) end.peer.controller.toHost(again);
     end.controller.packetCrossed(end);
   }
 
