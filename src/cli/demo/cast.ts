@@ -77,14 +77,23 @@ export function layOut(root: string, pnes: number, keep: boolean): Cast {
 const write = (file: string, content: string): void => writeFileSync(file, content, { mode: 0o600 });
 const log = '\n[log]\nlevel = "debug"\n';
 
-export function writeServerConfig({ server, realm }: Cast): void {
+/** @param port 0 for any free one @param extra further lines */
+export function writeServerConfig({ server, realm }: Cast, port = 0, extra = ''): void {
   const lines = [
     'host = "127.0.0.1"',
-    'port = 0',
+    `port = ${port}`,
     `realm = ${text(realm)}`,
     'names = ["localhost", "127.0.0.1"]',
   ];
-  write(server.configFile, `${lines.join('\n')}\n${log}`);
+  write(server.configFile, `${lines.join('\n')}\n${extra}${log}`);
+}
+
+/** Every gateway with its user, the initiating one first. */
+export function gatewaysOf({ initiator, homes }: Cast) {
+  return [
+    { user: initiator.user, label: initiator.gatewayLabel, part: initiator.gateway },
+    ...homes.map(({ user, gatewayLabel: label, gateway: part }) => ({ user, label, part })),
+  ];
 }
 
 const bluetooth = (adapter: string): string => `\n[bluetooth]\nadapter = ${text(adapter)}\n`;

@@ -1,9 +1,10 @@
 /**
- * The demo's processes: each in a group of its own, told to end when we end, however that comes. Owns starting, reading
- * their JSON lines, and killing. Must not know what they are.
+ * The demo's processes, and those of the fault matrix: each in a group of its own, told to end when we end, however that
+ * comes. Owns starting, reading their JSON lines, and killing. Must not know what they are.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync } from 'node:fs';
+import type { Duplex } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import type { Status } from '../../base/statuses.ts';
 import { LineCutter } from '../../nodes/control-lines.ts';
@@ -34,10 +35,10 @@ const NODE_FLAGS = [
 ];
 
 /** The entry of this very program, built or not, with the flags node was started with. */
-function ownCommand(): readonly string[] {
+function ownCommand(extraFlags: readonly string[]): readonly string[] {
   const here = import.meta.url;
   const main = fileURLToPath(new URL(here.endsWith('.ts') ? '../main.ts' : '../main.js', here));
-  return [...NODE_FLAGS, ...process.execArgv, main];
+  return [...NODE_FLAGS, ...process.execArgv, ...extraFlags, main];
 }
 
 export interface Child {
@@ -46,6 +47,18 @@ export interface Child {
   readonly logFile: string;
   /** The first line with this `event`. @throws Error when the process ends before */
   waitFor(event: string): Promise<ChildLine>;
+  /** Settles when the process is gone and its pipes are read to the end. */
+  readonly ended: Promise<void>;
+  signal(signal: NodeJS.Signals): void;
+}
+
+/** What the fault matrix starts a process with in addition. */
+export interface StartExtras {
+  /** Flags for node, before the program. */
+  readonly nodeFlags?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+  /** Gets our end of a socket that is the process's descriptor 3. */
+  readonly onWire?: (wire: Duplex) => void;
 }
 
 export interface ChildrenOptions {
@@ -56,7 +69,6 @@ export interface ChildrenOptions {
 
 interface Running extends Child {
   readonly process: ChildProcess;
-  readonly ended: Promise<void>;
 }
 
 export class Children {
@@ -73,12 +85,14 @@ export class Children {
     process.on('exit', this.#killAll);
   }
 
-  start(name: string, args: readonly string[], logFile: string): Child {
+  start(name: string, args: readonly string[], logFile: string, extras: StartExtras = {}): Child {
     if (this.#stopping) throw new Error('stopping');
+    const { nodeFlags = [], env, onWire } = extras;
     const log = openSync(logFile, 'a', 0o600);
-    const child = spawn(process.execPath, [...ownCommand(), ...args, '--trace', '--parent-pipe'], {
+    const child = spawn(process.execPath, [...ownCommand(nodeFlags), ...args, '--trace', '--parent-pipe'], {
       detached: true,
-      stdio: ['pipe', 'pipe', log],
+      stdio: ['pipe', 'pipe', log, ...(onWire ? (['pipe'] as const) : [])],
+      ...(env && { env: { ...process.env, ...env } }),
     });
     closeSync(log);
     const { pid } = child;
@@ -91,6 +105,8 @@ export class Children {
     }[] = [];
     const cutter = new LineCutter();
     child.stdin?.on('error', () => {});
+    const wire = child.stdio[3] as Duplex | null | undefined;
+    if (wire) onWire?.(wire);
     child.stdout?.on('data', (chunk: Buffer) => {
       cutter.push(chunk, (text) => {
         const line = parseLine(text);
@@ -113,6 +129,7 @@ export class Children {
     });
     const running: Running = {
       ...{ name, pid, logFile, process: child, ended },
+      signal: (signal) => killGroup(pid, signal),
       waitFor: (event) => {
         const known = seen.get(event);
         if (known) return Promise.resolve(known);
@@ -123,11 +140,11 @@ export class Children {
     return running;
   }
 
-  /** Ends all, politely at first. Settles when none is left. */
-  async stop(): Promise<void> {
+  /** Ends all, politely at first unless told otherwise. Settles when none is left. */
+  async stop(first: NodeJS.Signals = 'SIGTERM'): Promise<void> {
     this.#stopping = true;
     const all = [...this.#running];
-    for (const { pid } of all) killGroup(pid, 'SIGTERM');
+    for (const { pid } of all) killGroup(pid, first);
     const force = setTimeout(this.#killAll, TERM_GRACE_MS);
     await Promise.all(all.map(({ ended }) => ended));
     clearTimeout(force);

@@ -6,12 +6,13 @@
 import { statusOfError } from '../../base/errors.ts';
 import { STATUSES, type Status } from '../../base/statuses.ts';
 import { callControl, NoDaemonError } from '../../nodes/control-socket.ts';
-import { initServer, openServerAdmin } from '../../nodes/server-admin.ts';
+import { initServer } from '../../nodes/server-admin.ts';
 import type { TraceEvent } from '../../nodes/trace.ts';
-import { enrolGatewayState, makeGateway } from '../actions/gateway-setup.ts';
+import { makeGateway } from '../actions/gateway-setup.ts';
 import { Attribution, type ProcessRole } from './attribution.ts';
 import {
   type Cast,
+  gatewaysOf,
   type HomeParts,
   type Part,
   writeHomeConfig,
@@ -20,6 +21,7 @@ import {
   writeServerConfig,
 } from './cast.ts';
 import { type Child, type ChildLine, Children, logTail } from './children.ts';
+import { enrolGateways } from './enrol-gateways.ts';
 import type { FlowEvent, FlowResult } from './flow-event.ts';
 import { LAST_STEP } from './sequencer.ts';
 import { confirmedAtHome, inventoryAt, membershipOf, reachVerdict, type Verdict } from './verdict.ts';
@@ -128,32 +130,14 @@ export class Stage {
     writeServerConfig(this.#cast);
     initServer({ stateDir: server.stateDir, realm, hosts: ['localhost', '127.0.0.1'] });
     const serverUp = this.#run('server', server, { party: 'server' }, []).waitFor('ready');
-    const gateways = [
-      { user: initiator.user, label: initiator.gatewayLabel, part: initiator.gateway },
-      ...homes.map(({ user, gatewayLabel: label, gateway: part }) => ({ user, label, part })),
-    ];
+    const gateways = gatewaysOf(this.#cast);
     for (const { part } of gateways) makeGateway(part.stateDir);
-    const tokens = this.#issueTokens(gateways);
     const { url: address = '' } = await serverUp;
-    await Promise.all(
-      gateways.map(({ part }, i) => enrolGatewayState(part.stateDir, address, tokens[i] ?? '')),
-    );
+    await enrolGateways(this.#cast, address);
     writeInitiatorConfig(this.#cast, address, adapter);
     this.#run('gateway', initiator.gateway, { party: 'gateway' }, []);
     await Promise.all(homes.map((home, i) => this.#pair(home, pnes[i], address, adapter)));
     return this.#settle();
-  }
-
-  #issueTokens(gateways: readonly { readonly user: string; readonly label: string }[]): string[] {
-    const admin = openServerAdmin(this.#cast.server.stateDir);
-    try {
-      return gateways.map(({ user, label }) => {
-        admin.addUser(user);
-        return admin.createToken({ user, gatewayLabel: label }).token;
-      });
-    } finally {
-      admin.close();
-    }
   }
 
   /** As its owner would: reads the code off the PNE, types it in at the home gateway. */
