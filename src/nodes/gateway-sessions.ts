@@ -181,6 +181,7 @@ export class Sessions {
     type On<K> = Extract<GatewayOutput, { readonly kind: K }>;
     return {
       provisional: ({ pnId, txn }: On<'provisional'>) => {
+        networks.proveWritable(pnId);
         this.routes.addProvisional(pnId, txn, session);
         session.nameJoin(toHex(txn));
       },

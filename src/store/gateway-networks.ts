@@ -167,6 +167,18 @@ export class NetworkStore {
     });
   }
 
+  /**
+   * Writes and takes back, so that a full disk shows before a PNE is made to sign what could not be kept here.
+   * @throws CpnsError cannot-persist
+   */
+  proveWritable(pnId: PnId): void {
+    writing(this.#db, () => {
+      // SQLite does not write a row again that stays as it is.
+      this.#db.prepare('UPDATE pn SET created_at = created_at + 1 WHERE pn_id = ?').run(pnId);
+      this.#db.prepare('UPDATE pn SET created_at = created_at - 1 WHERE pn_id = ?').run(pnId);
+    });
+  }
+
   // Joins
 
   /** Before step 7. Saving the same join again is harmless. @throws CpnsError conflict for other content */

@@ -76,10 +76,14 @@ export class ServerStore {
     this.#sql.transact(() => this.#sql.run('UPDATE server SET high_water = ?', now));
   }
 
-  /** Whether the database can be written. */
+  /** Whether the database can be written, found out by a write. */
   isWritable(): boolean {
     try {
-      this.#sql.transact(() => this.#sql.run('UPDATE server SET realm = realm'));
+      // There and back: SQLite does not write a row again that stays as it is.
+      this.#sql.transact(() => {
+        this.#sql.run('UPDATE server SET high_water = high_water + 1');
+        this.#sql.run('UPDATE server SET high_water = high_water - 1');
+      });
       return true;
     } catch {
       return false;
