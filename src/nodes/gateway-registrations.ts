@@ -11,6 +11,7 @@ import type { Clock } from '../base/time.ts';
 import type { GatewayInput, GatewayJoin, Settlement } from '../establishment/gateway-types.ts';
 import { verifyOutcome } from '../establishment/server-words.ts';
 import { type ServerClient, ServerProblem, withRetry } from '../https/server-client.ts';
+import { type RetryPolicy, sleep } from '../https/server-client-retry.ts';
 import type { InventoryUpdate, PnRegistrationResponse, TransactionWaiting } from '../messages/channel.ts';
 import type { TransactionState } from '../messages/registration.ts';
 import { joinIdsOf, verifyInventory } from '../network/inventory.ts';
@@ -19,7 +20,7 @@ import type { ServerKeys } from '../security/server-keys.ts';
 import type { InitiatedJoin, NetworkStore } from '../store/gateway-networks.ts';
 import type { LearnKeys } from './gateway-server-keys.ts';
 
-const RETRY = { firstMs: 500, maxMs: 30_000 };
+const RETRY: RetryPolicy = { firstMs: 500, maxMs: 30_000 };
 
 export interface RegistrationsOptions {
   readonly networks: NetworkStore;
@@ -36,6 +37,8 @@ export interface RegistrationsOptions {
   /** Step 12 is done for this join: inventory on disk. */
   readonly onStored: (txn: TransactionId, inventory: Bytes) => void;
   readonly onProblem: (what: string, status: Status, txn: TransactionId | undefined) => void;
+  /** How step 7 is repeated; default 500 ms doubling to 30 s, for ever. */
+  readonly retry?: RetryPolicy;
 }
 
 export class Registrations {
@@ -82,19 +85,35 @@ export class Registrations {
 
   /** Step 7, until the server has taken it. Never rejects. */
   async respond(txn: TransactionId, joinId: JoinId, response: Bytes): Promise<void> {
-    const { client, networks, onProblem, tell } = this.#options;
+    const { client, retry = RETRY } = this.#options;
     const { signal } = this.#stopping;
+    while (!signal.aborted) {
+      try {
+        const state = await withRetry(() => client.respond(txn, response, { signal }), retry, signal);
+        await this.#options.learnKeys([state.inventory ?? state.outcome]);
+        this.#takeState(txn, state);
+        return;
+      } catch (error) {
+        if (signal.aborted || this.#isOver(txn, joinId, error)) return;
+      }
+      // The PNE has signed and is owed an end: a certificate may be renewed, a clock set right, a disk have space again.
+      await sleep(retry.maxMs, signal);
+    }
+  }
+
+  /** Step 7 did not get through. @returns whether there is nothing left to repeat it for */
+  #isOver(txn: TransactionId, joinId: JoinId, error: unknown): boolean {
+    const { networks, onProblem, tell } = this.#options;
+    const status = statusOfError(error);
+    onProblem('authentication response', status, txn);
+    tell(joinId, { kind: 'failed', status });
     try {
-      const state = await withRetry(() => client.respond(txn, response, { signal }), RETRY, signal);
-      await this.#options.learnKeys([state.inventory ?? state.outcome]);
-      this.#takeState(txn, state);
-    } catch (error) {
-      if (signal.aborted) return;
-      const status = statusOfError(error);
-      onProblem('authentication response', status, txn);
       // Without a signed outcome there is nothing to keep for the PNE: the server does not know the transaction.
       if (status === 'unknown-transaction') networks.forgetPendingJoin(joinId);
-      tell(joinId, { kind: 'failed', status });
+      return networks.join(joinId)?.state !== 'pending';
+    } catch (failure) {
+      onProblem('authentication response', statusOfError(failure), txn);
+      return false;
     }
   }
 

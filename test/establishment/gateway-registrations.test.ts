@@ -1,7 +1,7 @@
-/** Step 3 at the server: what is tried again and what is not, while a PNE waits on its link. */
+/** Steps 3 and 7 at the server: what is tried again and what is not, while a PNE waits on its link or has signed. */
 import assert from 'node:assert/strict';
 import { CpnsError } from '../../src/base/errors.ts';
-import { GatewayId, TransactionId } from '../../src/base/ids.ts';
+import { GatewayId, JoinId, PnId, Thumbprint, TransactionId } from '../../src/base/ids.ts';
 import { type ServerClient, ServerProblem } from '../../src/https/server-client.ts';
 import { Registrations } from '../../src/nodes/gateway-registrations.ts';
 import { systemClock } from '../../src/nodes/system-clock.ts';
@@ -35,5 +35,46 @@ describe('registrations: step 3', () => {
       await assert.rejects(asked, (error) => error instanceof CpnsError && error.status === status);
       assert.equal(calls, 1, status);
     }
+  });
+});
+
+describe('registrations: step 7', () => {
+  it('a PNE that has signed is owed an end: what stood in the way once is tried again', async () => {
+    const { networks } = openGatewayStore(':memory:');
+    const pnId = PnId(new Uint8Array(8));
+    const join = {
+      joinId: JoinId(new Uint8Array(16)),
+      txn: TransactionId(new Uint8Array(16)),
+      th3: new Uint8Array(32),
+      pnId,
+      thumbprint: Thumbprint(new Uint8Array(32)),
+      registration: new Uint8Array(1),
+      response: new Uint8Array(1),
+      rms: new Uint8Array(32),
+    };
+    networks.createPn({ pnId, name: 'a network', inviting: true }, 1);
+    networks.saveJoin(join, 1);
+    const answers = [
+      () => Promise.reject(new ServerProblem('not-authenticated')),
+      () => Promise.resolve({ state: 'verified', status: 'awaiting-user' } as const),
+    ];
+    const problems: string[] = [];
+    const registrations = new Registrations({
+      networks,
+      client: { respond: () => answers.shift()?.() } as unknown as ServerClient,
+      primitives: PRIMITIVES,
+      serverKeys: () => new Table().serverKeys,
+      gatewayId: GatewayId(new Uint8Array(8)),
+      clock: systemClock,
+      learnKeys: () => Promise.resolve(),
+      tell: () => {},
+      tellAll: () => {},
+      onStored: () => {},
+      onProblem: (_what, status) => problems.push(status),
+      retry: { firstMs: 1, maxMs: 1 },
+    });
+    await registrations.respond(join.txn, join.joinId, join.response);
+    assert.deepEqual(problems, ['not-authenticated']);
+    assert.equal(answers.length, 0, 'asked a second time');
   });
 });
