@@ -97,8 +97,14 @@ export class Sessions {
     return { live, refusedWith };
   }
 
+  /**
+   * Every session of the join: a PNE may be back on a new link before its old one is known to be dead, and of the two the
+   * new one must not wait for ever for what the old one was told.
+   */
   tell(joinId: JoinId, input: GatewayInput): void {
-    this.#ofJoin(joinId)?.driver.feed(input);
+    for (const { data, driver } of this.#running.values()) {
+      if (data.join && equal(data.join.joinId, joinId)) driver.feed(input);
+    }
   }
 
   tellAll(pnId: PnId, input: GatewayInput): void {
@@ -154,13 +160,6 @@ export class Sessions {
       serverKeysStatement: serverKeysStatement(),
       gatewayInfo,
     };
-  }
-
-  #ofJoin(joinId: JoinId): Running | undefined {
-    for (const running of this.#running.values()) {
-      if (running.data.join && equal(running.data.join.joinId, joinId)) return running;
-    }
-    return undefined;
   }
 
   #start(data: GatewaySession, opened: Opened, session: LinkSession): AnyMachineDriver {
