@@ -1,0 +1,165 @@
+/**
+ * One party of a cell as a process: started with a plan, killed, stopped, continued, started again on the same state.
+ * Owns the wire to its preload: stops, reports and the journal. Must not know which fault is being tried.
+ */
+import { execFileSync } from 'node:child_process';
+import { closeSync, openSync, writeFileSync, writeSync } from 'node:fs';
+import type { Duplex } from 'node:stream';
+import { pathToFileURL } from 'node:url';
+import type { Part } from '../../src/cli/demo/cast.ts';
+import type { Child, Children, StartExtras } from '../../src/cli/demo/children.ts';
+import { LineCutter } from '../../src/nodes/control-lines.ts';
+import { type FromProcess, type Party, PLAN_VARIABLE, type Plan, ROLES, type ToProcess } from './plan.ts';
+import type { JournalEntry } from './safety.ts';
+
+/** Longest line of the journal: a view with every inventory and all evidence. */
+const MAX_LINE_BYTES = 4 * 1024 * 1024;
+
+export interface PartyOptions {
+  readonly party: Party;
+  readonly part: Part;
+  readonly children: Children;
+  /** `pne run …` without the state. */
+  readonly args: readonly string[];
+  readonly preload: string;
+  readonly clockFile: string;
+  readonly journalFile: string;
+  readonly onEntry: (entry: JournalEntry) => void;
+}
+
+/** How a program is started with our preload. */
+export function underPlan(preload: string, plan: Plan, onWire: (wire: Duplex) => void): StartExtras {
+  return {
+    nodeFlags: ['--import', pathToFileURL(preload).href],
+    env: { [PLAN_VARIABLE]: JSON.stringify(plan) },
+    onWire,
+  };
+}
+
+/** What a process is to meet in this life. */
+export type LifePlan = Pick<Plan, 'trap' | 'fault' | 'defect'>;
+
+export class PartyProcess {
+  readonly party: Party;
+  readonly #options: PartyOptions;
+  readonly #journal: number;
+  #child: Child | undefined;
+  #wire: Duplex | undefined;
+  #stopped = signalled();
+  #done = signalled();
+
+  constructor(options: PartyOptions) {
+    this.party = options.party;
+    this.#options = options;
+    this.#journal = openSync(options.journalFile, 'a', 0o600);
+    writeFileSync(options.clockFile, '0', { mode: 0o600 });
+  }
+
+  get alive(): boolean {
+    return this.#child !== undefined;
+  }
+
+  /** Settles when the trap has closed: the whole process stands still. */
+  get stopped(): Promise<void> {
+    return this.#stopped.promise;
+  }
+
+  /** Settles when the process has done its own fault, or a reset that was asked for. */
+  get done(): Promise<void> {
+    return this.#done.promise;
+  }
+
+  /** @returns once the program says that it is ready */
+  async start(plan: LifePlan = {}): Promise<void> {
+    const { part, children, args, preload, clockFile, party } = this.#options;
+    this.#stopped = signalled();
+    this.#done = signalled();
+    const whole: Plan = { party, role: ROLES[party], stateDir: part.stateDir, clockFile, ...plan };
+    const child = children.start(
+      part.name,
+      [...args, '--state', part.stateDir, '--config', part.configFile],
+      part.logFile,
+      underPlan(preload, whole, (wire) => this.#listen(wire)),
+    );
+    this.#child = child;
+    void child.ended.then(() => {
+      if (this.#child === child) this.#child = undefined;
+    });
+    await child.waitFor('ready');
+  }
+
+  /** What a standing process does next. */
+  tell(word: ToProcess): void {
+    this.#wire?.write(`${word}\n`);
+  }
+
+  async kill(): Promise<void> {
+    const child = this.#child;
+    child?.signal('SIGKILL');
+    await child?.ended;
+  }
+
+  /** Ends it in order, as an operator would. */
+  async terminate(): Promise<void> {
+    const child = this.#child;
+    child?.signal('SIGTERM');
+    await child?.ended;
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.#child?.signal(signal);
+  }
+
+  /** Resets every connection that this process has accepted; it has to be running. */
+  async resetConnections(): Promise<void> {
+    this.#done = signalled();
+    this.signal('SIGUSR2');
+    await this.#done.promise;
+  }
+
+  /** Every write to a file fails from now on (EFBIG, from the kernel), or works again. */
+  setDiskFull(full: boolean): void {
+    const pid = this.#child?.pid;
+    if (pid !== undefined)
+      execFileSync('prlimit', ['--pid', `${pid}`, `--fsize=${full ? '0' : 'unlimited'}:`]);
+  }
+
+  setClock(offsetMs: number): void {
+    writeFileSync(this.#options.clockFile, `${offsetMs}`.padEnd(16));
+  }
+
+  close(): void {
+    closeSync(this.#journal);
+  }
+
+  #listen(wire: Duplex): void {
+    this.#wire = wire;
+    const cutter = new LineCutter(MAX_LINE_BYTES);
+    wire.on('error', () => {});
+    wire.on('data', (chunk: Buffer) => cutter.push(chunk, (line) => this.#take(line)));
+  }
+
+  #take(line: string): void {
+    if (line.startsWith('{"atNs"')) {
+      writeSync(this.#journal, `${line}\n`);
+      this.#options.onEntry(JSON.parse(line) as JournalEntry);
+      return;
+    }
+    const said = JSON.parse(line) as FromProcess;
+    if ('stopped' in said) this.#stopped.settle();
+    else this.#done.settle();
+  }
+}
+
+interface Signalled {
+  readonly promise: Promise<void>;
+  readonly settle: () => void;
+}
+
+function signalled(): Signalled {
+  let settle = () => {};
+  const promise = new Promise<void>((resolve) => {
+    settle = resolve;
+  });
+  return { promise, settle };
+}
