@@ -2,6 +2,7 @@
  * The columns of the fault matrix: what goes wrong, and how it is brought about at the exact instant that a row's points
  * name. Owns the faults; processes and radio are world.ts's. A cell that can't be is `na` with its reason.
  */
+import { isDeepStrictEqual } from 'node:util';
 import type { Prng } from '../../src/base/prng.ts';
 import type { LifePlan } from './party.ts';
 import { type OwnFault, PARTIES, type Party, type Trap } from './plan.ts';
@@ -222,18 +223,32 @@ const restartServer: Column = {
 const fullDisk: Column = {
   id: 'disk-full',
   title: "handler's disk full",
-  script: (row) =>
-    atTrap(
-      row,
-      'before',
-      (world) => world.parties[row.handler].setDiskFull(true),
-      async (world) => {
-        await sleep(DISK_FULL_MS);
-        world.parties[row.handler].setDiskFull(false);
-      },
-      DISK_FULL_MS,
-    ),
+  script: (row) => atTrap(row, 'before', ...diskFullFor(row.handler), DISK_FULL_MS),
 };
+
+/** Where a handler writes more than once, its disk may also fill up between the first write and the last. */
+const fullDiskLater: Column = {
+  id: 'disk-full-later',
+  title: "handler's disk full before its last write",
+  script: (row) => {
+    const { before, between } = row.points;
+    if (!between || isDeepStrictEqual(between, before))
+      return { na: 'its handler writes nothing, or the column before is that instant' };
+    const points = { ...row.points, before: between };
+    return atTrap({ ...row, points }, 'before', ...diskFullFor(row.handler), DISK_FULL_MS);
+  },
+};
+
+/** What is done while the handler stands, and what afterwards. */
+function diskFullFor(party: Party): [(world: World) => void, (world: World) => Promise<void>] {
+  return [
+    (world) => world.parties[party].setDiskFull(true),
+    async (world) => {
+      await sleep(DISK_FULL_MS);
+      world.parties[party].setDiskFull(false);
+    },
+  ];
+}
 
 function clock(party: Party, hours: 1 | -1): Column {
   const offsetMs = hours * HOUR_MS;
@@ -267,5 +282,6 @@ export const COLUMNS: readonly Column[] = [
   twiceHandled,
   restartServer,
   fullDisk,
+  fullDiskLater,
   ...PARTIES.flatMap((party) => [clock(party, 1), clock(party, -1)]),
 ];

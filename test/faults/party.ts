@@ -147,19 +147,23 @@ export class PartyProcess {
     }
     const said = JSON.parse(line) as FromProcess;
     if ('stopped' in said) this.#stopped.settle();
-    else this.#done.settle();
+    else if ('done' in said) this.#done.settle();
+    else this.#done.fail(new Error(said.failed));
   }
 }
 
 interface Signalled {
   readonly promise: Promise<void>;
   readonly settle: () => void;
+  readonly fail: (error: Error) => void;
 }
 
 function signalled(): Signalled {
-  let settle = () => {};
-  const promise = new Promise<void>((resolve) => {
-    settle = resolve;
+  let [settle, fail]: [() => void, (error: Error) => void] = [() => {}, () => {}];
+  const promise = new Promise<void>((resolve, reject) => {
+    [settle, fail] = [resolve, reject];
   });
-  return { promise, settle };
+  // Whether anybody waits for it is the script's business.
+  promise.catch(() => {});
+  return { promise, settle, fail };
 }

@@ -74,7 +74,9 @@ export const PLAN_VARIABLE = 'CPNS_FAULT_PLAN';
 export type FromProcess =
   | { readonly stopped: When }
   /** An own fault, or a reset that was asked for, has happened. */
-  | { readonly done: string };
+  | { readonly done: string }
+  /** It could not be. */
+  | { readonly failed: string };
 
 /** What a stopped process may be told. */
 export type ToProcess = 'go' | 'reset';

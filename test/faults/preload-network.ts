@@ -39,7 +39,7 @@ export function installNetwork(fault: OwnFault | undefined): void {
 export function resetAll(): void {
   const count = accepted.size;
   for (const port of [...accepted.keys()]) reset(port);
-  tell({ done: `${count} connections reset` });
+  tell(count > 0 ? { done: `${count} connections reset` } : { failed: 'there was no connection to reset' });
 }
 
 /** A real RST: what is still to be written is lost, the other side sees ECONNRESET. */
