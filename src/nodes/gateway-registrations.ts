@@ -3,7 +3,7 @@
  * not a session is still there, and the same again after a restart (docs/protocol.md §12, row GW2).
  * What is checked here is believed afterwards: own th3, own join, higher version, the server's signature.
  */
-import type { Bytes } from '../base/bytes.ts';
+import { type Bytes, toHex } from '../base/bytes.ts';
 import { CpnsError, statusOfError } from '../base/errors.ts';
 import type { GatewayId, JoinId, PnId, TransactionId } from '../base/ids.ts';
 import type { Status } from '../base/statuses.ts';
@@ -19,6 +19,9 @@ import type { Primitives } from '../security/primitives.ts';
 import type { ServerKeys } from '../security/server-keys.ts';
 import type { InitiatedJoin, NetworkStore } from '../store/gateway-networks.ts';
 import type { LearnKeys } from './gateway-server-keys.ts';
+
+/** Whom a join waits for before it can end. */
+export type WaitingFor = TransactionWaiting['status'];
 
 const RETRY: RetryPolicy = { firstMs: 500, maxMs: 30_000 };
 
@@ -36,6 +39,8 @@ export interface RegistrationsOptions {
   readonly tellAll: (pnId: PnId, input: GatewayInput) => void;
   /** Step 12 is done for this join: inventory on disk. */
   readonly onStored: (txn: TransactionId, inventory: Bytes) => void;
+  /** A join waits, or waits for somebody else than before. */
+  readonly onWaiting: (join: InitiatedJoin, status: WaitingFor) => void;
   readonly onProblem: (what: string, status: Status, txn: TransactionId | undefined) => void;
   /** How step 7 is repeated; default 500 ms doubling to 30 s, for ever. */
   readonly retry?: RetryPolicy;
@@ -44,6 +49,8 @@ export interface RegistrationsOptions {
 export class Registrations {
   readonly #options: RegistrationsOptions;
   readonly #stopping = new AbortController();
+  /** What pending joins wait for, by join, as the server said last. Memory only: it says so again when step 7 is repeated. */
+  readonly #waiting = new Map<string, WaitingFor>();
 
   constructor(options: RegistrationsOptions) {
     this.#options = options;
@@ -109,7 +116,10 @@ export class Registrations {
     tell(joinId, { kind: 'failed', status });
     try {
       // Without a signed outcome there is nothing to keep for the PNE: the server does not know the transaction.
-      if (status === 'unknown-transaction') networks.forgetPendingJoin(joinId);
+      if (status === 'unknown-transaction') {
+        networks.forgetPendingJoin(joinId);
+        this.#waitsNoMore(joinId);
+      }
       return networks.join(joinId)?.state !== 'pending';
     } catch (failure) {
       onProblem('authentication response', statusOfError(failure), txn);
@@ -119,6 +129,10 @@ export class Registrations {
 
   #takeState(txn: TransactionId, state: TransactionState): void {
     const { status, inventory, outcome } = state;
+    // What the channel said meanwhile is newer than this answer.
+    const join = this.#options.networks.joinOfTransaction(txn);
+    if (state.state === 'verified' && isWaiting(status) && join && !this.waitingFor(join.joinId))
+      this.onWaiting({ txn, status });
     if (state.state === 'registered' && inventory) this.#registered(txn, inventory);
     if (state.state === 'refused' && outcome && status !== 'ok') this.#refused(txn, outcome);
   }
@@ -131,7 +145,20 @@ export class Registrations {
 
   onWaiting({ txn, status }: TransactionWaiting): void {
     const join = this.#options.networks.joinOfTransaction(txn);
-    if (join) this.#options.tell(join.joinId, { kind: 'waiting', status });
+    if (join?.state !== 'pending' || this.waitingFor(join.joinId) === status) return;
+    this.#waiting.set(toHex(join.joinId), status);
+    this.#options.tell(join.joinId, { kind: 'waiting', status });
+    this.#options.onWaiting(join, status);
+  }
+
+  /** Whom this join waits for; undefined when it has ended or the server has not said. */
+  waitingFor(joinId: JoinId): WaitingFor | undefined {
+    return this.#waiting.get(toHex(joinId));
+  }
+
+  /** The join has ended, or is none of this gateway's any more. */
+  #waitsNoMore(joinId: JoinId): void {
+    this.#waiting.delete(toHex(joinId));
   }
 
   /** A change of a PN that no join of this gateway caused. */
@@ -150,8 +177,9 @@ export class Registrations {
     const expected = { pnId, gatewayId, atLeastVersion: 0, joinId: join?.joinId };
     const verified = verifyInventory(primitives, serverKeys(), bytes, expected);
     const inventory = { pnId, version: verified.version, bytes, joinIds: joinIdsOf(verified) };
-    const { stored, removed } = networks.saveInventory(inventory, clock.wallSeconds());
+    const { stored, live, removed } = networks.saveInventory(inventory, clock.wallSeconds());
     // The PNE joined again on another link: this one's join is no longer anybody's.
+    for (const joinId of [...removed, ...live]) this.#waitsNoMore(joinId);
     for (const joinId of removed) tell(joinId, { kind: 'failed', status: 'superseded' });
     const newest = networks.inventory(pnId);
     if (!newest) return;
@@ -171,6 +199,7 @@ export class Registrations {
     this.#believing(txn, () => {
       const { status } = verifyOutcome(primitives, serverKeys(), join.th3, outcome);
       if (status === 'ok') throw new CpnsError('outcome-invalid');
+      this.#waitsNoMore(join.joinId);
       networks.refuseJoin(join.joinId, status, outcome, clock.wallSeconds());
       tell(join.joinId, { kind: 'settled', settlement: { status, outcome } });
     });
@@ -186,6 +215,10 @@ export class Registrations {
       this.#options.onProblem('registration response', status, txn);
     }
   }
+}
+
+function isWaiting(status: Status): status is WaitingFor {
+  return status === 'awaiting-home-gateway' || status === 'awaiting-user';
 }
 
 /** What a session needs of a join that is on disk. */

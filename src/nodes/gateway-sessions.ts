@@ -85,7 +85,12 @@ export class Sessions {
     opened: Opened,
     session: LinkSession,
   ): AnyMachineDriver {
-    const data = { ...this.#common(), invitation: undefined, join, ...(settlement && { settlement }) };
+    const waitingFor = this.#options.registrations.waitingFor(join.joinId);
+    const data = {
+      ...{ ...this.#common(), invitation: undefined, join },
+      ...(settlement && { settlement }),
+      ...(waitingFor && { waitingFor }),
+    };
     return this.#start(data, opened, session);
   }
 

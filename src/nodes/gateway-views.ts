@@ -4,7 +4,7 @@
  */
 import { type Bytes, equal, toHex } from '../base/bytes.ts';
 import type { JoinId } from '../base/ids.ts';
-import type { Status } from '../base/statuses.ts';
+import { STATUSES, type Status } from '../base/statuses.ts';
 import type { Primitives } from '../security/primitives.ts';
 import type { HomeStore } from '../store/gateway-home.ts';
 import type { NetworkStore } from '../store/gateway-networks.ts';
@@ -19,17 +19,25 @@ export interface PnStatus {
   readonly joins: readonly {
     readonly joinId: string;
     readonly state: 'pending' | 'live' | 'refused';
+    /** Of a pending join: whom it waits for. */
     readonly status?: Status;
+    /** The status in words. */
+    readonly meaning?: string;
     readonly acknowledged: boolean;
     readonly link: boolean;
   }[];
 }
 
-/** PNs this gateway initiated, with their joins. @param linked joins that have a live link now */
+/**
+ * PNs this gateway initiated, with their joins.
+ * @param linked joins that have a live link now
+ * @param waitingFor whom a pending join waits for
+ */
 export function viewPns(
   networks: NetworkStore,
   primitives: Primitives,
   linked: readonly JoinId[],
+  waitingFor: (joinId: JoinId) => Status | undefined,
 ): readonly PnStatus[] {
   const live = new Set(linked.map((joinId) => toHex(joinId)));
   return networks.pns().map(({ pnId, name, version, inviting }) => {
@@ -43,10 +51,11 @@ export function viewPns(
       joins: networks
         .joins()
         .filter((known) => equal(known.pnId, pnId))
-        .map(({ joinId, state, status, acknowledged }) => ({
+        .map(({ joinId, state, status = waitingFor(joinId), acknowledged }) => ({
           joinId: toHex(joinId),
           state,
           ...(status && { status }),
+          ...(status && status !== 'ok' && { meaning: STATUSES[status].sentence }),
           acknowledged,
           link: live.has(toHex(joinId)),
         })),

@@ -27,7 +27,7 @@ import { GatewayRenewal } from './gateway-enrol.ts';
 import { type GatewayIdentity, readGatewayIdentity } from './gateway-identity.ts';
 import { type PairedPne, type Pairing, Pairings } from './gateway-pairing.ts';
 import { Recognition } from './gateway-recognition.ts';
-import { Registrations, rememberedJoin, settlementOf } from './gateway-registrations.ts';
+import { Registrations, rememberedJoin, settlementOf, type WaitingFor } from './gateway-registrations.ts';
 import { type Purpose, Scan } from './gateway-scan.ts';
 import { ServerKeyLearner, signedIn } from './gateway-server-keys.ts';
 import { Sessions } from './gateway-sessions.ts';
@@ -64,6 +64,12 @@ export type GatewayEvent =
       readonly status?: Status;
     }
   | { readonly kind: 'member'; readonly pnId: string; readonly joinId: string; readonly version: number }
+  | {
+      readonly kind: 'waiting';
+      readonly pnId: string;
+      readonly joinId: string;
+      readonly status: WaitingFor;
+    }
   | { readonly kind: 'problem'; readonly what: string; readonly status: Status; readonly txn?: string }
   | { readonly kind: 'data'; readonly pnId: string; readonly joinId: string; readonly bytes: Bytes };
 
@@ -158,6 +164,8 @@ export class GatewayNode {
       tell: (joinId, input) => this.#sessions.tell(joinId, input),
       tellAll: (pnId, input) => this.#sessions.tellAll(pnId, input),
       onStored: (txn, inventory) => this.#traceStored(toHex(txn), inventory.length),
+      onWaiting: ({ pnId, joinId }, status) =>
+        this.#emit({ kind: 'waiting', pnId: toHex(pnId), joinId: toHex(joinId), status }),
       onProblem: (what, status, txn) =>
         this.#emit({ kind: 'problem', what, status, ...(txn && { txn: toHex(txn) }) }),
     });
@@ -229,7 +237,9 @@ export class GatewayNode {
   /** PNs this gateway initiated, with their joins. */
   pns(): readonly PnStatus[] {
     const { store, primitives } = this.#parts;
-    return viewPns(store.networks, primitives, this.#sessions.liveJoins());
+    return viewPns(store.networks, primitives, this.#sessions.liveJoins(), (joinId) =>
+      this.#registrations.waitingFor(joinId),
+    );
   }
 
   /** The signed inventory of a PN, exact bytes. @param pnId hex */

@@ -195,6 +195,7 @@ export class VirtualGateway {
       tell: (joinId, input) => this.#tell((join) => equal(join.joinId, joinId), input),
       tellAll: (pnId, input) => this.#tell((join) => equal(join.pnId, pnId), input),
       onStored: () => world.say(this.name, 'PnInventoryStored'),
+      onWaiting: () => {},
       onProblem: (_what, status) => this.problems.push(status),
     });
     const home = new VirtualHome(
