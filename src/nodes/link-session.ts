@@ -8,11 +8,11 @@ import type { Clock } from '../base/time.ts';
 import type { GattLink } from '../bluetooth/ports.ts';
 import { Link, type LinkEvent } from '../link/link.ts';
 import type { LinkConfig } from '../link/link-types.ts';
-import { Abort } from '../messages/setup.ts';
+import { Abort, Waiting } from '../messages/setup.ts';
 import { MESSAGE_TYPES, type MessageName, messageName, messageType } from '../messages/types.ts';
 import type { Signer } from '../security/signer.ts';
 import { driveLink, type LinkDriver } from './link-driver.ts';
-import { LINK_STEPS, type OnTrace, type PartyName } from './trace.ts';
+import { LINK_STEPS, type OnTrace, type PartyName, type TraceEvent } from './trace.ts';
 
 /** Inputs a peer may make us hold while one is being carried out. */
 const MAX_WAITING_INPUTS = 64;
@@ -138,7 +138,7 @@ export class LinkSession {
     name: string,
     via: 'ble' | 'local',
     bytes: number,
-    extra: { readonly step?: number; readonly segments?: number } = {},
+    extra: Pick<TraceEvent, 'step' | 'segments' | 'status'> = {},
   ): void {
     const { party, onTrace, clock } = this.#options;
     const to = via === 'local' ? party : party === 'pne' ? 'gateway' : 'pne';
@@ -178,6 +178,9 @@ export class LinkSession {
     this.trace(message, 'ble', bytes, {
       ...(step !== undefined && { step }),
       segments: segmentCount(bytes, this.#link.segmentBytes),
+      // These two are nothing but a status.
+      ...(message === 'Waiting' && { status: Waiting.decode(body).status }),
+      ...(message === 'Abort' && { status: Abort.decode(body).status }),
     });
   }
 

@@ -1,0 +1,242 @@
+/**
+ * Server, home gateway, initiating gateway and PNE as the demo starts them, everybody enrolled and nobody invited yet; each
+ * can be stopped, killed and started again by name, and all that they say is kept. Owns lifetimes only: processes,
+ * configurations and enrolment are the demo's and the commands'.
+ */
+import { execFile } from 'node:child_process';
+import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { openVirtualRadio, type VirtualRadio } from '../../src/bluetooth/open.ts';
+import { enrolGatewayState, makeGateway } from '../../src/cli/actions/gateway-setup.ts';
+import {
+  type Cast,
+  type HomeParts,
+  layOut,
+  type Part,
+  writeHomeConfig,
+  writeInitiatorConfig,
+  writePneConfig,
+  writeServerConfig,
+} from '../../src/cli/demo/cast.ts';
+import { type Child, Children } from '../../src/cli/demo/children.ts';
+import { callControl } from '../../src/nodes/control-socket.ts';
+import { initServer, openServerAdmin } from '../../src/nodes/server-admin.ts';
+import type { TraceEvent } from '../../src/nodes/trace.ts';
+import { type FinalState, judge, type Outcome } from '../faults/outcome.ts';
+import { checkJournal, type JournalEntry } from '../faults/safety.ts';
+import { type GatewayView, type PneView, type ServerView, StateReader } from '../faults/state-view.ts';
+
+export const PARTIES = ['server', 'gw1', 'gw2', 'pne'] as const;
+export type Party = (typeof PARTIES)[number];
+
+const ROLES = { server: 'server', gw1: 'gateway', gw2: 'gateway', pne: 'pne' } as const;
+const MAIN = join(import.meta.dirname, '../../src/cli/main.ts');
+const LOOK_MS = 20;
+
+/** One JSON line of a daemon: an event of its own, or a message that it sent. */
+export type Line = Partial<TraceEvent> & {
+  readonly party: Party;
+  readonly event?: string;
+  readonly pnId?: string;
+  readonly joinId?: string;
+};
+
+/** From a start to an end. */
+interface Life {
+  readonly child: Child;
+  readonly ended: Promise<void>;
+  readonly settle: () => void;
+  /** Its end is our doing. */
+  expected: boolean;
+}
+
+export class FourProcesses {
+  readonly lines: Line[] = [];
+  readonly radio: VirtualRadio;
+  readonly #root: string;
+  readonly #cast: Cast;
+  readonly #home: HomeParts;
+  readonly #children: Children;
+  readonly #running = new Map<Party, Life>();
+  readonly #readers: ReadonlyMap<Party, StateReader>;
+  readonly #journal: JournalEntry[] = [];
+  /** How processes ended that nobody had ended. */
+  readonly #deaths: string[] = [];
+
+  private constructor(root: string, cast: Cast, home: HomeParts, radio: VirtualRadio) {
+    this.#root = root;
+    this.#cast = cast;
+    this.#home = home;
+    this.radio = radio;
+    this.#readers = new Map(
+      PARTIES.map((party) => [party, new StateReader(ROLES[party], this.stateDir(party))]),
+    );
+    this.#children = new Children({
+      onLine: (name, line) => this.lines.push({ ...(line as Partial<Line>), party: name as Party }),
+      onDeath: ({ name }, how) => {
+        const life = this.#running.get(name as Party);
+        this.#running.delete(name as Party);
+        if (!life?.expected) this.#deaths.push(`${name} ended: ${how}`);
+        life?.settle();
+      },
+    });
+  }
+
+  /** @param limits lines for the server's table of limits */
+  static async open(limits = ''): Promise<FourProcesses> {
+    const root = mkdtempSync(join(tmpdir(), 'cpns-four-'));
+    const cast = layOut(root, 1, false);
+    const [home] = cast.homes;
+    if (!home) throw new Error('a cast without a home');
+    const radio = await openVirtualRadio({ path: join(root, 'radio.sock') });
+    const world = new FourProcesses(root, cast, home, radio);
+    try {
+      await world.#setUp(limits);
+      return world;
+    } catch (error) {
+      await world.close();
+      throw error;
+    }
+  }
+
+  /** Everybody's owner does what owners do before anything is joined; the initiating gateway is not started. */
+  async #setUp(limits: string): Promise<void> {
+    const { server, initiator, realm } = this.#cast;
+    const { moniker } = this.radio;
+    writeServerConfig(this.#cast);
+    appendFileSync(server.configFile, `[limits]\n${limits}\n`);
+    initServer({ stateDir: server.stateDir, realm, hosts: ['localhost', '127.0.0.1'] });
+    writePneConfig(this.#home, moniker);
+    const pne = this.start('pne', ['--enrol']);
+    const { url = '' } = await (await this.start('server')).waitFor('ready');
+    await this.#enrol('gw2', initiator.user, initiator.gatewayLabel, url);
+    await this.#enrol('gw1', this.#home.user, this.#home.gatewayLabel, url);
+    writeInitiatorConfig(this.#cast, url, moniker);
+    writeHomeConfig(this.#home, url, moniker);
+    // The owner has laid down nothing in advance: each question is put to a person.
+    const { configFile } = this.#home.gateway;
+    writeFileSync(configFile, readFileSync(configFile, 'utf8').replace(/\[\[approvals\.rule\]\][^[]*/, ''));
+    await this.start('gw1');
+    const { code = '' } = await (await pne).waitFor('code');
+    await callControl(this.stateDir('gw1'), 'pair', { code });
+    await (await pne).waitFor('enrolled');
+  }
+
+  async #enrol(party: Party, user: string, gatewayLabel: string, url: string): Promise<void> {
+    const admin = openServerAdmin(this.stateDir('server'));
+    try {
+      admin.addUser(user);
+      makeGateway(this.stateDir(party));
+      const { token } = admin.createToken({ user, gatewayLabel });
+      await enrolGatewayState(this.stateDir(party), url, token);
+    } finally {
+      admin.close();
+    }
+  }
+
+  #part(party: Party): Part {
+    const { server, initiator } = this.#cast;
+    return { server, gw2: initiator.gateway, gw1: this.#home.gateway, pne: this.#home.pne }[party];
+  }
+
+  stateDir(party: Party): string {
+    return this.#part(party).stateDir;
+  }
+
+  /** @returns once the program says that it is ready */
+  async start(party: Party, more: readonly string[] = []): Promise<Child> {
+    const { name, stateDir, configFile, logFile } = this.#part(party);
+    const args = [ROLES[party], 'run', '--state', stateDir, '--config', configFile, ...more];
+    const child = this.#children.start(name, args, logFile);
+    let settle = () => {};
+    const ended = new Promise<void>((resolve) => {
+      settle = resolve;
+    });
+    this.#running.set(party, { child, ended, settle, expected: false });
+    await child.waitFor('ready');
+    return child;
+  }
+
+  /** SIGKILL, or SIGTERM as an operator would. @returns once it is gone */
+  async end(party: Party, signal: 'SIGKILL' | 'SIGTERM'): Promise<void> {
+    const life = this.#life(party);
+    life.expected = true;
+    process.kill(-life.child.pid, signal);
+    await life.ended;
+  }
+
+  /** Stands still, or goes on: what is sent to it meanwhile waits in its sockets. */
+  pause(party: Party, how: 'SIGSTOP' | 'SIGCONT'): void {
+    process.kill(-this.#life(party).child.pid, how);
+  }
+
+  #life(party: Party): Life {
+    const life = this.#running.get(party);
+    if (!life) throw new Error(`${party} does not run`);
+    return life;
+  }
+
+  /** The link between PNE and gateway breaks. @returns whether there was one */
+  dropLink(): boolean {
+    const link = this.radio.counters().links.find(({ open }) => open);
+    return link !== undefined && this.radio.dropLink(link.central, link.peripheral);
+  }
+
+  /** What a command prints to a person. */
+  async cpns(...args: readonly string[]): Promise<string> {
+    const command = [...process.execArgv, MAIN, ...args];
+    const { stdout } = await promisify(execFile)(process.execPath, command);
+    return stdout;
+  }
+
+  said(party: Party, what: (line: Line) => boolean): readonly Line[] {
+    return this.lines.filter((line) => line.party === party && what(line));
+  }
+
+  /** What is on everybody's disk. Each look goes into the journal, which the safety rules are checked on. */
+  look(): FinalState {
+    const views = PARTIES.map((party) => {
+      const view = this.#readers.get(party)?.read();
+      if (!view) throw new Error(`${party} has no state`);
+      this.#journal.push({ atNs: String(process.hrtime.bigint()), party, role: ROLES[party], view });
+      return view;
+    });
+    const [server, gw1, gw2, pne] = views as [ServerView, GatewayView, GatewayView, PneView];
+    return { server, gw1, gw2, pne };
+  }
+
+  /** Waits for a state of the disks, or for something said. */
+  async until(what: string, holds: (state: FinalState) => boolean, limitMs = 40_000): Promise<FinalState> {
+    for (const endAt = performance.now() + limitMs; ; ) {
+      const state = this.look();
+      if (holds(state)) return state;
+      if (this.#deaths.length > 0) throw new Error(`${what}: ${this.#deaths.join(', ')}`);
+      if (performance.now() > endAt)
+        throw new Error(`${what}: not within ${limitMs} ms; ${JSON.stringify(judge(state))}`);
+      await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+    }
+  }
+
+  async untilOutcome(kind: Outcome['kind']): Promise<FinalState> {
+    return this.until(`outcome ${kind}`, (state) => judge(state).kind === kind);
+  }
+
+  /** What the looks so far have shown of S1–S5. */
+  get violations() {
+    return checkJournal(this.#journal);
+  }
+
+  get deaths(): readonly string[] {
+    return this.#deaths;
+  }
+
+  async close(): Promise<void> {
+    for (const party of this.#running.keys()) this.pause(party, 'SIGCONT');
+    await this.#children.stop();
+    await this.radio.close();
+    for (const reader of this.#readers.values()) reader.close();
+    rmSync(this.#root, { recursive: true, force: true });
+  }
+}
