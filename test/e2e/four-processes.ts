@@ -4,14 +4,15 @@
  * configurations and enrolment are the demo's and the commands'.
  */
 import { execFile } from 'node:child_process';
-import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { openVirtualRadio, type VirtualRadio } from '../../src/bluetooth/open.ts';
-import { enrolGatewayState, makeGateway } from '../../src/cli/actions/gateway-setup.ts';
+import { makeGateway } from '../../src/cli/actions/gateway-setup.ts';
 import {
   type Cast,
+  gatewaysOf,
   type HomeParts,
   layOut,
   type Part,
@@ -21,8 +22,9 @@ import {
   writeServerConfig,
 } from '../../src/cli/demo/cast.ts';
 import { type Child, Children } from '../../src/cli/demo/children.ts';
+import { enrolGateways } from '../../src/cli/demo/enrol-gateways.ts';
 import { callControl } from '../../src/nodes/control-socket.ts';
-import { initServer, openServerAdmin } from '../../src/nodes/server-admin.ts';
+import { initServer } from '../../src/nodes/server-admin.ts';
 import type { TraceEvent } from '../../src/nodes/trace.ts';
 import { type FinalState, judge, type Outcome } from '../faults/outcome.ts';
 import { checkJournal, type JournalEntry } from '../faults/safety.ts';
@@ -43,15 +45,6 @@ export type Line = Partial<TraceEvent> & {
   readonly joinId?: string;
 };
 
-/** From a start to an end. */
-interface Life {
-  readonly child: Child;
-  readonly ended: Promise<void>;
-  readonly settle: () => void;
-  /** Its end is our doing. */
-  expected: boolean;
-}
-
 export class FourProcesses {
   readonly lines: Line[] = [];
   readonly radio: VirtualRadio;
@@ -59,7 +52,9 @@ export class FourProcesses {
   readonly #cast: Cast;
   readonly #home: HomeParts;
   readonly #children: Children;
-  readonly #running = new Map<Party, Life>();
+  readonly #running = new Map<Party, Child>();
+  /** Parties whose end is our doing. */
+  readonly #ending = new Set<Party>();
   readonly #readers: ReadonlyMap<Party, StateReader>;
   readonly #journal: JournalEntry[] = [];
   /** How processes ended that nobody had ended. */
@@ -76,10 +71,8 @@ export class FourProcesses {
     this.#children = new Children({
       onLine: (name, line) => this.lines.push({ ...(line as Partial<Line>), party: name as Party }),
       onDeath: ({ name }, how) => {
-        const life = this.#running.get(name as Party);
         this.#running.delete(name as Party);
-        if (!life?.expected) this.#deaths.push(`${name} ended: ${how}`);
-        life?.settle();
+        if (!this.#ending.has(name as Party)) this.#deaths.push(`${name} ended: ${how}`);
       },
     });
   }
@@ -103,16 +96,15 @@ export class FourProcesses {
 
   /** Everybody's owner does what owners do before anything is joined; the initiating gateway is not started. */
   async #setUp(limits: string): Promise<void> {
-    const { server, initiator, realm } = this.#cast;
+    const { server, realm } = this.#cast;
     const { moniker } = this.radio;
-    writeServerConfig(this.#cast);
-    appendFileSync(server.configFile, `[limits]\n${limits}\n`);
+    writeServerConfig(this.#cast, 0, `[limits]\n${limits}\n`);
     initServer({ stateDir: server.stateDir, realm, hosts: ['localhost', '127.0.0.1'] });
     writePneConfig(this.#home, moniker);
     const pne = this.start('pne', ['--enrol']);
     const { url = '' } = await (await this.start('server')).waitFor('ready');
-    await this.#enrol('gw2', initiator.user, initiator.gatewayLabel, url);
-    await this.#enrol('gw1', this.#home.user, this.#home.gatewayLabel, url);
+    for (const { part } of gatewaysOf(this.#cast)) makeGateway(part.stateDir);
+    await enrolGateways(this.#cast, url);
     writeInitiatorConfig(this.#cast, url, moniker);
     writeHomeConfig(this.#home, url, moniker);
     // The owner has laid down nothing in advance: each question is put to a person.
@@ -122,18 +114,6 @@ export class FourProcesses {
     const { code = '' } = await (await pne).waitFor('code');
     await callControl(this.stateDir('gw1'), 'pair', { code });
     await (await pne).waitFor('enrolled');
-  }
-
-  async #enrol(party: Party, user: string, gatewayLabel: string, url: string): Promise<void> {
-    const admin = openServerAdmin(this.stateDir('server'));
-    try {
-      admin.addUser(user);
-      makeGateway(this.stateDir(party));
-      const { token } = admin.createToken({ user, gatewayLabel });
-      await enrolGatewayState(this.stateDir(party), url, token);
-    } finally {
-      admin.close();
-    }
   }
 
   #part(party: Party): Part {
@@ -149,33 +129,30 @@ export class FourProcesses {
   async start(party: Party, more: readonly string[] = []): Promise<Child> {
     const { name, stateDir, configFile, logFile } = this.#part(party);
     const args = [ROLES[party], 'run', '--state', stateDir, '--config', configFile, ...more];
+    this.#ending.delete(party);
     const child = this.#children.start(name, args, logFile);
-    let settle = () => {};
-    const ended = new Promise<void>((resolve) => {
-      settle = resolve;
-    });
-    this.#running.set(party, { child, ended, settle, expected: false });
+    this.#running.set(party, child);
     await child.waitFor('ready');
     return child;
   }
 
   /** SIGKILL, or SIGTERM as an operator would. @returns once it is gone */
   async end(party: Party, signal: 'SIGKILL' | 'SIGTERM'): Promise<void> {
-    const life = this.#life(party);
-    life.expected = true;
-    process.kill(-life.child.pid, signal);
-    await life.ended;
+    this.#ending.add(party);
+    const child = this.#child(party);
+    child.signal(signal);
+    await child.ended;
   }
 
   /** Stands still, or goes on: what is sent to it meanwhile waits in its sockets. */
   pause(party: Party, how: 'SIGSTOP' | 'SIGCONT'): void {
-    process.kill(-this.#life(party).child.pid, how);
+    this.#child(party).signal(how);
   }
 
-  #life(party: Party): Life {
-    const life = this.#running.get(party);
-    if (!life) throw new Error(`${party} does not run`);
-    return life;
+  #child(party: Party): Child {
+    const child = this.#running.get(party);
+    if (!child) throw new Error(`${party} does not run`);
+    return child;
   }
 
   /** The link between PNE and gateway breaks. @returns whether there was one */
@@ -233,7 +210,10 @@ export class FourProcesses {
   }
 
   async close(): Promise<void> {
-    for (const party of this.#running.keys()) this.pause(party, 'SIGCONT');
+    for (const party of this.#running.keys()) {
+      this.#ending.add(party);
+      this.pause(party, 'SIGCONT');
+    }
     await this.#children.stop();
     await this.radio.close();
     for (const reader of this.#readers.values()) reader.close();
