@@ -1,7 +1,9 @@
-/** Which sessions hear what the server says of a join: every one, since the newest may not be the first. */
+/** Which sessions hear what the server says of a join: every one, since the newest may not be the first, and a later one too. */
 import assert from 'node:assert/strict';
+import type { Bytes } from '../../src/base/bytes.ts';
 import type { GatewayInput } from '../../src/establishment/gateway-types.ts';
 import { Resumed } from '../../src/messages/resumption.ts';
+import { Waiting } from '../../src/messages/setup.ts';
 import { Sessions, type SessionsOptions } from '../../src/nodes/gateway-sessions.ts';
 import type { LinkSession, Opened } from '../../src/nodes/link-session.ts';
 import { systemClock } from '../../src/nodes/system-clock.ts';
@@ -11,7 +13,8 @@ import { GatewayBench } from '../establishment/gateway-bench.ts';
 class HeardLink {
   readonly said: string[] = [];
   readonly effects = {
-    send: ({ message }: { readonly message: string }) => void this.said.push(message),
+    send: ({ message, body }: { readonly message: string; readonly body: Bytes }) =>
+      void this.said.push(message === 'Waiting' ? `Waiting ${Waiting.decode(body).status}` : message),
     limit: () => {},
     advance: () => {},
     close: () => {},
@@ -29,6 +32,7 @@ describe('sessions of one join', () => {
     assert.ok(join);
     const sessions = new Sessions({
       ...{ primitives, gatewayId, gatewayInfo, clock: systemClock },
+      registrations: { waitingFor: () => 'awaiting-home-gateway' },
       serverKeys: () => serverKeys,
       serverKeysStatement: () => undefined,
       credential: () => credential,
@@ -55,7 +59,8 @@ describe('sessions of one join', () => {
       await handled();
       sessions.tell(join.joinId, bench.settled() as GatewayInput);
       await handled();
-      for (const link of links) assert.deepEqual(link.said, ['Resume', 'Waiting', 'PnSetupNotify']);
+      for (const { said } of links)
+        assert.deepEqual(said, ['Resume', 'Waiting awaiting-home-gateway', 'PnSetupNotify']);
     } finally {
       for (const driver of drivers) driver.feed({ kind: 'stop' });
     }
