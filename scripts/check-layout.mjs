@@ -28,7 +28,12 @@ const ORDER = [
 
 /** Folders whose code also runs in a browser, save the files that are the Node side of a port. */
 const PURE = ['base', 'messages', 'security', 'network', 'link', 'establishment', 'enrolment'];
-const NODE_SIDE = new Set(['security/primitives-node.ts', 'security/keystore.ts', 'security/x509.ts']);
+const NODE_SIDE = new Set([
+  'security/primitives-node.ts',
+  'security/keystore.ts',
+  'security/durable-file.ts',
+  'security/x509.ts',
+]);
 
 /** Library → the one file that may import it. */
 const SINGLE = {

@@ -2,12 +2,13 @@
  * From options to a state directory and a checked configuration, the same way for every command of a role.
  * Owns the advice when there is no configuration.
  */
-import { chmodSync, existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import type { GenericSchema, InferOutput } from 'valibot';
 import { ConfigError } from '../config/config-error.ts';
 import { parseConfig, readConfig } from '../config/load.ts';
 import { configFile, configPlaces, type Role, stateDirectory } from '../config/paths.ts';
+import { createFile, makeDirectory } from '../security/durable-file.ts';
 
 export interface RoleOptions {
   readonly state?: string;
@@ -30,7 +31,7 @@ export function existingState(role: Role, options: RoleOptions): string {
 /** Makes a state directory that only its owner may enter. */
 export function createState(role: Role, options: RoleOptions): string {
   const stateDir = stateOf(role, options);
-  mkdirSync(stateDir, { recursive: true, mode: 0o700 });
+  makeDirectory(stateDir);
   if ((statSync(stateDir).mode & 0o077) !== 0) chmodSync(stateDir, 0o700);
   return stateDir;
 }
@@ -67,7 +68,6 @@ export function writeFirstConfig(
   const found = named ? undefined : configFile(role);
   const file = resolve(named || found || configPlaces(role)[0] || `${role}.toml`);
   if (existsSync(file)) return { file, written: false };
-  mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
-  writeFileSync(file, text, { mode: 0o600, flag: 'wx' });
-  return { file, written: true };
+  makeDirectory(dirname(file));
+  return { file, written: createFile(file, text, 0o600) };
 }

@@ -3,11 +3,12 @@
  * line, answers that may stream events first. Owns socket file, bounds on peers and lines, and the lock that keeps two
  * daemons off one state directory. Must not know any method; who may connect is the file system's to say.
  */
-import { mkdirSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { CpnsError, statusOfError } from '../base/errors.ts';
 import { STATUSES, type Status } from '../base/statuses.ts';
+import { makeDirectory } from '../security/durable-file.ts';
 import { isBusy, openDatabase } from '../store/sqlite.ts';
 import {
   type ControlReply,
@@ -79,7 +80,7 @@ export function flagParam(params: ControlCall['params'], name: string): boolean 
  * @throws CpnsError busy when another daemon has it
  */
 export function lockState(stateDir: string): { release(): void } {
-  mkdirSync(stateDir, { recursive: true, mode: 0o700 });
+  makeDirectory(stateDir);
   try {
     const database = openDatabase(join(stateDir, 'lock.sqlite'), [], {
       busyTimeoutMs: 0,

@@ -4,7 +4,6 @@
  * Owns names people type (hex, labels) and their checks. Must not print anything. Source: docs/protocol.md §7.3; design §6.
  */
 import { createHash } from 'node:crypto';
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fromHex, toHex } from '../base/bytes.ts';
 import { CpnsError } from '../base/errors.ts';
@@ -14,6 +13,7 @@ import { type AuditReport, auditPn } from '../establishment/audit.ts';
 import { LIMITS, realm as realmSchema } from '../messages/common.ts';
 import { isLabel } from '../messages/label.ts';
 import { coseKeyOf, kidOf } from '../security/cose-key.ts';
+import { makeDirectory } from '../security/durable-file.ts';
 import { createGatewayToken, TOKEN_ID_BYTES, TOKEN_SECRET_BYTES } from '../security/gateway-token.ts';
 import { nodePrimitives } from '../security/primitives-node.ts';
 import { pinServerKeys } from '../security/server-keys.ts';
@@ -30,7 +30,6 @@ import { createOperator, Operator } from './server-identity.ts';
 import { loadServerKeys, retiredServerKeys, retireServerKey, rollServerKey } from './server-key-set.ts';
 import { systemClock, systemRandom } from './system-clock.ts';
 
-const PRIVATE_DIRECTORY = 0o700;
 const TOKEN_SECONDS = 86_400;
 
 export interface InitOptions {
@@ -55,7 +54,7 @@ export function initServer(options: InitOptions): void {
     throw new CpnsError('name-not-allowed', 'the realm is a domain name in lower case', { cause });
   }
   if (hosts.length === 0) throw new CpnsError('name-not-allowed', 'the server needs a name');
-  mkdirSync(stateDir, { recursive: true, mode: PRIVATE_DIRECTORY });
+  makeDirectory(stateDir);
   const store = openServerStore(join(stateDir, DATABASE_FILE));
   try {
     if (store.realm !== undefined) throw new CpnsError('conflict', 'initialised already');

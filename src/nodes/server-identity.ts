@@ -3,7 +3,7 @@
  * file of its own with mode 0600; and what of them goes into certificates, credentials and enrolments.
  * Owns file names and lifetimes. Must not decide who gets a certificate. Source: docs/protocol.md §4.4, §7.3.
  */
-import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Bytes, EMPTY } from '../base/bytes.ts';
 import { CpnsError } from '../base/errors.ts';
@@ -15,6 +15,7 @@ import { GatewayCredentialPayload } from '../messages/credential.ts';
 import type { Message } from '../messages/message.ts';
 import { assembleSign1 } from '../security/cose.ts';
 import { coseKeyOf, gatewayIdOf, kidOf, thumbprintOf } from '../security/cose-key.ts';
+import { createFile } from '../security/durable-file.ts';
 import { loadKey, loadOrCreateKey, type SoftwareSigner } from '../security/keystore.ts';
 import type { Primitives, PublicKey } from '../security/primitives.ts';
 import { pinServerKeys, type ServerKeys } from '../security/server-keys.ts';
@@ -47,8 +48,7 @@ export function createOperator(stateDir: string, realm: string, now: ServerSecon
   const path = file(stateDir, 'ca.crt');
   if (existsSync(path)) return;
   const certificate = createCa({ name: `CPNS ${realm}`, key, days: CA_DAYS, now });
-  writeFileSync(`${path}.tmp`, derToPem(certificate), { mode: 0o644, flush: true });
-  renameSync(`${path}.tmp`, path);
+  createFile(path, derToPem(certificate), 0o644);
 }
 
 /** The operator at work. */

@@ -1,32 +1,19 @@
 /**
  * Identity keys in files: P-256, PKCS#8 PEM, mode 0600 in a directory of mode 0700 (docs/protocol.md §4.4, design §3).
- * Owns creating them whole or not at all, and refusing files that others can read. Must never replace a key, nor let a
+ * Owns their form, and refusing files that others can read. Must never replace a key, nor let a
  * key into an error. The private key is there for TLS; everything else only signs.
  */
 import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
-import {
-  closeSync,
-  fchmodSync,
-  fstatSync,
-  fsyncSync,
-  linkSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  statSync,
-  unlinkSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, fstatSync, openSync, readFileSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Bytes } from '../base/bytes.ts';
-import { toHex } from '../base/bytes.ts';
 import { CpnsError } from '../base/errors.ts';
+import { createFile, exists, makeDirectory } from './durable-file.ts';
 import type { PublicKey } from './primitives.ts';
 import { nodePrimitives } from './primitives-node.ts';
 import type { Signer } from './signer.ts';
 
 const PRIVATE_FILE = 0o600;
-const PRIVATE_DIRECTORY = 0o700;
 const OTHERS = 0o077;
 const OTHERS_WRITE = 0o022;
 const STICKY = 0o1000;
@@ -129,51 +116,10 @@ function parse(path: string, pem: string): KeyObject {
   return key;
 }
 
-/** Writes a new key beside the path and links it there: a name that exists already is left as it is. */
+/** A name that exists already is left as it is. */
 function create(path: string): void {
-  const directory = dirname(path);
-  mkdirSync(directory, { recursive: true, mode: PRIVATE_DIRECTORY });
-  const temporary = `${path}.${toHex(nodePrimitives().randomBytes(8))}.tmp`;
-  try {
-    writePrivately(temporary, generateKey().export({ format: 'pem', type: 'pkcs8' }).toString());
-    linkUnlessTaken(temporary, path);
-  } finally {
-    if (exists(temporary)) unlinkSync(temporary);
-  }
-  syncDirectory(directory);
-}
-
-function writePrivately(path: string, text: string): void {
-  const descriptor = openSync(path, 'wx', PRIVATE_FILE);
-  try {
-    fchmodSync(descriptor, PRIVATE_FILE);
-    writeSync(descriptor, text);
-    fsyncSync(descriptor);
-  } finally {
-    closeSync(descriptor);
-  }
-}
-
-/** A link, where a rename would overwrite the key of a process that was faster. */
-function linkUnlessTaken(from: string, to: string): void {
-  try {
-    linkSync(from, to);
-  } catch (error) {
-    if (codeOf(error) !== 'EEXIST') throw error;
-  }
-}
-
-function syncDirectory(directory: string): void {
-  const descriptor = openSync(directory, 'r');
-  try {
-    fsyncSync(descriptor);
-  } finally {
-    closeSync(descriptor);
-  }
-}
-
-function exists(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false }) !== undefined;
+  makeDirectory(dirname(path));
+  createFile(path, generateKey().export({ format: 'pem', type: 'pkcs8' }).toString(), PRIVATE_FILE);
 }
 
 function refuse(why: string): never {
