@@ -1,0 +1,16 @@
+/** How hard the power-cut tests look: little in the ordinary run, as long as one likes by the environment. */
+
+export interface Effort {
+  /** Seeded disks at each point. */
+  readonly seeds: number;
+  readonly firstSeed: number;
+}
+
+/** @param ordinary seeded disks at each point when nothing is set */
+export function powerSeeds(ordinary: number): Effort {
+  const { CPNS_POWER_SEEDS, CPNS_POWER_SEED } = process.env;
+  return {
+    seeds: CPNS_POWER_SEEDS === undefined ? ordinary : Number(CPNS_POWER_SEEDS),
+    firstSeed: Number(CPNS_POWER_SEED ?? 1),
+  };
+}
