@@ -7,7 +7,7 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { Prng } from '../../src/base/prng.ts';
-import { Disk, type Image, SYNCED, seededFate, WRITTEN } from './disk.ts';
+import { Disk, type Fate, type Image, SYNCED, seededFate, WRITTEN } from './disk.ts';
 import type { DiskEvent } from './recording.ts';
 
 export interface Cut {
@@ -36,15 +36,19 @@ export function* cutsOf(events: readonly DiskEvent[], options: CutOptions): Gene
   const seen = new Set<string>();
   let acknowledged = 0;
   for (let at = 0; at <= events.length; at++) {
-    for (let seed = -2; seed < seeds; seed++) {
-      const fate = fateOf(seed, firstSeed, at);
-      const image = disk.image(fate, under);
+    const fates: (readonly [string, Fate])[] = [
+      ['synced', SYNCED],
+      ['written', WRITTEN],
+    ];
+    for (let seed = firstSeed; seed < firstSeed + seeds; seed++)
+      fates.push([`seed ${seed}`, fateOf(seed, at)]);
+    for (const [fate, what] of fates) {
+      const image = disk.image(what, under);
       const digest = digestOf(image);
       const key = `${acknowledged} ${digest}`;
       if (seen.has(key)) continue;
       seen.add(key);
-      const name = seed === -2 ? 'synced' : seed === -1 ? 'written' : `seed ${firstSeed + seed}`;
-      yield { at, acknowledged, fate: name, image, digest };
+      yield { at, acknowledged, fate, image, digest };
     }
     const event = events[at];
     if (!event) return;
@@ -53,14 +57,14 @@ export function* cutsOf(events: readonly DiskEvent[], options: CutOptions): Gene
   }
 }
 
-function fateOf(seed: number, firstSeed: number, at: number) {
-  if (seed === -2) return SYNCED;
-  if (seed === -1) return WRITTEN;
-  const prng = new Prng(Math.imul(firstSeed + seed + 1, 0x9e3779b1) ^ at);
+/** The disk of a seed at a point. */
+export function fateOf(seed: number, at: number): Fate {
+  const prng = new Prng(Math.imul(seed, 0x9e3779b1) ^ at);
   return seededFate(() => prng.next());
 }
 
-function digestOf(image: Image): string {
+/** The same for two images exactly when they hold the same. */
+export function digestOf(image: Image): string {
   const hash = createHash('sha1');
   for (const [path, content] of [...image].sort(([a], [b]) => (a < b ? -1 : 1)))
     hash.update(`${path} ${content.length}\n`).update(content);

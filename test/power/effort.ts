@@ -14,3 +14,8 @@ export function powerSeeds(ordinary: number): Effort {
     firstSeed: Number(CPNS_POWER_SEED ?? 1),
   };
 }
+
+/** How often four parties are started again. @param ordinary when nothing is set */
+export function revivals(ordinary: number): number {
+  return Number(process.env['CPNS_POWER_REVIVALS'] ?? ordinary);
+}

@@ -1,8 +1,9 @@
 /**
  * Who plays in the demo: users, their gateways and devices, with the configuration of each. Owns names and files only.
  */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { makeDirectory } from '../../security/durable-file.ts';
 
 export interface Part {
   /** Directory, log and process name: `gw1`, `pne1`, … */
@@ -47,7 +48,7 @@ const text = JSON.stringify;
 export function layOut(root: string, pnes: number, keep: boolean): Cast {
   const folder = (name: string): string => {
     const path = join(root, name);
-    mkdirSync(path, { recursive: true, mode: 0o700 });
+    makeDirectory(path);
     return path;
   };
   const [logs, configs] = [folder('logs'), folder('config')];
