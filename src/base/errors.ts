@@ -4,17 +4,24 @@
  */
 import { STATUSES, type Status } from './statuses.ts';
 
+export interface CpnsErrorOptions extends ErrorOptions {
+  /** What a person can do about it, when that is not the same for every error of the status. */
+  readonly mend?: string;
+}
+
 export class CpnsError extends Error {
   override readonly name = 'CpnsError';
   readonly status: Status;
+  readonly mend: string | undefined;
 
   /**
    * @param status what to tell the peer and the user
    * @param detail where or what, for a log line; must hold no secret and no peer-chosen text
    */
-  constructor(status: Status, detail?: string, options?: ErrorOptions) {
+  constructor(status: Status, detail?: string, options?: CpnsErrorOptions) {
     super(detail ? `${status}: ${detail}` : `${status}: ${STATUSES[status].sentence}`, options);
     this.status = status;
+    this.mend = options?.mend;
   }
 
   get retryable(): boolean {

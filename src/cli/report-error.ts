@@ -30,7 +30,7 @@ function describe(error: unknown): Described {
   }
   if (error instanceof CpnsError) {
     // An error with a detail of its own says it better than the table does.
-    return { message: error.message, mend: MENDS[error.status], code: EXIT.failure };
+    return { message: error.message, mend: error.mend ?? MENDS[error.status], code: EXIT.failure };
   }
   if (!(error instanceof Error)) return { message: String(error), code: EXIT.failure };
   switch (error.name) {

@@ -26,6 +26,8 @@ export interface Database {
 }
 
 const SQLITE_BUSY = 5;
+const SQLITE_CORRUPT = 11;
+const SQLITE_NOTADB = 26;
 
 /** Both libraries' errors carry one of these; extended result codes of SQLite. */
 const UNIQUE_CODES: ReadonlySet<unknown> = new Set([
@@ -48,6 +50,16 @@ export function isBusy(error: unknown): boolean {
   const { code, errcode, cause } = error as Error & { code?: unknown; errcode?: unknown };
   const primary = typeof errcode === 'number' ? errcode & 0xff : undefined;
   return String(code).startsWith('SQLITE_BUSY') || primary === SQLITE_BUSY || isBusy(cause);
+}
+
+const DAMAGE_CODES: ReadonlySet<unknown> = new Set([SQLITE_CORRUPT, SQLITE_NOTADB]);
+
+/** Whether an error means that the file is damaged, or is no database at all. */
+export function isDamage(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  const { code, errcode } = error as Error & { code?: unknown; errcode?: unknown };
+  if (typeof errcode === 'number') return DAMAGE_CODES.has(errcode & 0xff);
+  return /^SQLITE_(CORRUPT|NOTADB)/.test(String(code));
 }
 
 /** What the two libraries have in common, so that one adapter serves both. */

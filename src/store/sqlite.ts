@@ -5,8 +5,9 @@
  * Source: docs/protocol.md §12, design §6.
  */
 import { chmodSync, closeSync, openSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { CpnsError } from '../base/errors.ts';
-import { connectDatabase, type Database } from './sqlite-driver.ts';
+import { connectDatabase, type Database, isDamage } from './sqlite-driver.ts';
 
 export { type Database, isBusy, isUniqueViolation, type Statement } from './sqlite-driver.ts';
 
@@ -50,14 +51,15 @@ export function openDatabase(
     database.exec('PRAGMA synchronous = FULL');
     database.exec('PRAGMA foreign_keys = ON');
     database.exec('PRAGMA trusted_schema = OFF');
-    if (!skipIntegrityCheck) check(database);
-    migrate(database, migrations);
+    if (!skipIntegrityCheck) check(path, database);
+    migrate(path, database, migrations);
     return database;
   } catch (cause) {
     database?.close();
     if (cause instanceof CpnsError) throw cause;
+    if (isDamage(cause)) throw damaged(path, cause instanceof Error ? cause.message : '', cause);
     const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'database';
-    throw new CpnsError('cannot-persist', code, { cause });
+    throw new CpnsError('cannot-persist', `${path}: ${code}`, { cause });
   }
 }
 
@@ -67,17 +69,28 @@ function createPrivately(path: string): void {
   chmodSync(path, PRIVATE);
 }
 
-function check(database: Database): void {
+function check(path: string, database: Database): void {
   const found = database.pragma('quick_check(1)');
-  if (found !== 'ok') throw new CpnsError('cannot-persist', 'the database is damaged');
+  if (found !== 'ok') throw damaged(path, String(found));
 }
 
-function migrate(database: Database, migrations: readonly string[]): void {
+/** @param what as SQLite says it */
+function damaged(path: string, what: string, cause?: unknown): CpnsError {
+  const mend = `Nothing was changed. Keep a copy of ${dirname(path)} as it is, then put back a backup of that directory, or save what can be read with \`sqlite3 ${path} .recover | sqlite3 recovered\` and put recovered in its place. Neither at hand: docs/durability.md, "A damaged database", says how each role begins anew. Have the disk checked.`;
+  return new CpnsError('cannot-persist', `${path} is damaged: ${what.split('\n', 1)[0]}`, { cause, mend });
+}
+
+/** @param known the newest version this program knows */
+function tooNew(path: string, version: number, known: number): CpnsError {
+  const mend = `Nothing was changed. Run the newer cpns that wrote it, or put back the backup of ${dirname(path)} from before the update.`;
+  const detail = `${path} is of version ${version}, this program knows up to ${known}`;
+  return new CpnsError('cannot-persist', detail, { mend });
+}
+
+function migrate(path: string, database: Database, migrations: readonly string[]): void {
   const bring = () => {
     const version = versionOf(database);
-    if (version > migrations.length) {
-      throw new CpnsError('cannot-persist', `the database has version ${version}, newer than this program`);
-    }
+    if (version > migrations.length) throw tooNew(path, version, migrations.length);
     const next = migrations[version];
     if (next === undefined) return false;
     database.exec(next);
