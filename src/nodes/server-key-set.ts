@@ -4,7 +4,7 @@
  * anew only when the set has changed, so that a PNE is told of new keys once. Source: docs/protocol.md §4.4.
  */
 import { createPublicKey } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, renameSync, unlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Bytes, EMPTY, equal } from '../base/bytes.ts';
 import { CpnsError } from '../base/errors.ts';
@@ -12,6 +12,7 @@ import type { ServerSeconds } from '../base/time.ts';
 import { ServerKeysPayload } from '../messages/credential.ts';
 import { assembleSign1, parseSign1 } from '../security/cose.ts';
 import { coseKeyOf } from '../security/cose-key.ts';
+import { removeFile, replaceFile } from '../security/durable-file.ts';
 import {
   coordinatesOf,
   loadKey,
@@ -27,6 +28,7 @@ const MAX_SERVER_KEYS = 4;
 const KEY_FILE = /^server-(\d+)\.key$/;
 const RETIRED_FILE = /^server-(\d+)\.pub$/;
 const STATEMENT_FILE = 'server-keys.cose';
+const PRIVATE_FILE = 0o600;
 
 const keyPath = (stateDir: string, number: number): string => join(stateDir, `server-${number}.key`);
 const retiredPath = (stateDir: string, number: number): string => join(stateDir, `server-${number}.pub`);
@@ -77,8 +79,8 @@ export function retireServerKey(stateDir: string, number: number): void {
 
 function retire(stateDir: string, number: number): void {
   const { publicKeyPem } = loadKey(keyPath(stateDir, number));
-  replaceFile(retiredPath(stateDir, number), publicKeyPem);
-  unlinkSync(keyPath(stateDir, number));
+  replaceFile(retiredPath(stateDir, number), publicKeyPem, PRIVATE_FILE);
+  removeFile(keyPath(stateDir, number));
 }
 
 /**
@@ -100,13 +102,8 @@ export function serverKeysStatement(
   // Later than any enrolment that pinned the last set, were it in this very second.
   const payload = encode(Math.max(now, stated?.issuedAt ?? 0) + 1);
   const statement = assembleSign1(payload, root.sign(toBeSigned(ServerKeysPayload, EMPTY, payload)));
-  replaceFile(path, statement);
+  replaceFile(path, statement, PRIVATE_FILE);
   return statement;
-}
-
-function replaceFile(path: string, content: string | Bytes): void {
-  writeFileSync(`${path}.tmp`, content, { mode: 0o600, flush: true });
-  renameSync(`${path}.tmp`, path);
 }
 
 /** Highest first. */

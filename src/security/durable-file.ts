@@ -1,7 +1,7 @@
 /**
  * Files and directories that a loss of power can't take back once the call has returned: data, then the name that leads
  * to it, then the names of the directories above. Owns fsync of files and directories (docs/durability.md).
- * Must not replace a file, nor know what is in one.
+ * Must not know what is in them.
  */
 import {
   closeSync,
@@ -10,12 +10,13 @@ import {
   linkSync,
   mkdirSync,
   openSync,
+  renameSync,
   statSync,
   unlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { toHex } from '../base/bytes.ts';
+import { type Bytes, toHex } from '../base/bytes.ts';
 import { nodePrimitives } from './primitives-node.ts';
 
 export const PRIVATE_DIRECTORY = 0o700;
@@ -35,11 +36,11 @@ export function makeDirectory(path: string): void {
  * Makes a file, whole or not at all; one that has the name already stays as it is. Its directory has to be there.
  * @returns whether it was made
  */
-export function createFile(path: string, text: string, mode: number): boolean {
-  const temporary = `${path}.${toHex(nodePrimitives().randomBytes(8))}.tmp`;
+export function createFile(path: string, content: string | Bytes, mode: number): boolean {
+  const temporary = temporaryFor(path);
   let made: boolean;
   try {
-    write(temporary, text, mode);
+    write(temporary, content, mode);
     made = linkUnlessTaken(temporary, path);
   } finally {
     if (exists(temporary)) unlinkSync(temporary);
@@ -48,12 +49,32 @@ export function createFile(path: string, text: string, mode: number): boolean {
   return made;
 }
 
-function write(path: string, text: string, mode: number): void {
+/** Writes a file anew: what is found at any time is all of the old or all of the new. */
+export function replaceFile(path: string, content: string | Bytes, mode: number): void {
+  const temporary = temporaryFor(path);
+  try {
+    write(temporary, content, mode);
+    renameSync(temporary, path);
+  } finally {
+    if (exists(temporary)) unlinkSync(temporary);
+  }
+  syncDirectory(dirname(path));
+}
+
+/** What is taken out doesn't come back. */
+export function removeFile(path: string): void {
+  unlinkSync(path);
+  syncDirectory(dirname(path));
+}
+
+const temporaryFor = (path: string): string => `${path}.${toHex(nodePrimitives().randomBytes(8))}.tmp`;
+
+function write(path: string, content: string | Bytes, mode: number): void {
   const descriptor = openSync(path, 'wx', mode);
   try {
     fchmodSync(descriptor, mode);
     // All of it: a single write may be short, on a disk that is nearly full say.
-    writeFileSync(descriptor, text);
+    writeFileSync(descriptor, content);
     fsyncSync(descriptor);
   } finally {
     closeSync(descriptor);
@@ -72,7 +93,7 @@ function linkUnlessTaken(from: string, to: string): boolean {
 }
 
 /** Makes the names in a directory durable. */
-export function syncDirectory(directory: string): void {
+function syncDirectory(directory: string): void {
   const descriptor = openSync(directory, 'r');
   try {
     fsyncSync(descriptor);

@@ -17,6 +17,10 @@ interface SetupMark {
   readonly kept: Kept;
 }
 
+/** A server key may be gone once its public half is there for audits. */
+const retired = (file: string, files: Kept): boolean =>
+  file.endsWith('/server-1.key') && files[file.replace(/key$/, 'pub')] !== undefined;
+
 describe('loss of power while setting up', function () {
   this.timeout(30 * 60_000);
   const missing = recorderMissing();
@@ -26,7 +30,8 @@ describe('loss of power while setting up', function () {
   }
 
   it('the same commands go on, and what they reported as made stays', async () => {
-    const { seeds, firstSeed } = powerSeeds(1);
+    const effort = powerSeeds(1);
+    const { seeds, firstSeed } = effort;
     const recording = record((root) => ['--import=tsx', PROGRAM, root]);
     try {
       assertComplete(recording);
@@ -36,17 +41,17 @@ describe('loss of power while setting up', function () {
       );
       assert.deepEqual(
         marks.map(({ name }) => name),
-        ['pne', 'server', 'gateway', 'daemon'],
+        ['pne', 'server', 'gateway', 'server keys', 'daemon'],
       );
       let disks = 0;
-      for (const cut of cutsOf(events, { seeds, firstSeed })) {
+      for (const cut of cutsOf(events, effort)) {
         disks++;
         const mark = marks[cut.acknowledged - 1];
         const where = `after ${mark?.name ?? 'the beginning'}, event ${cut.at}, ${cut.fate}`;
         await onDisk(cut.image, (root) => {
           const found = keptIn(root);
           for (const [file, digest] of Object.entries(mark?.kept ?? {}))
-            assert.equal(found[file], digest, `${file} ${where}`);
+            if (!retired(file, found)) assert.equal(found[file], digest, `${file} ${where}`);
           try {
             for (const { run } of setups(root)) run();
           } catch (cause) {
@@ -56,7 +61,7 @@ describe('loss of power while setting up', function () {
           }
           const again = keptIn(root);
           for (const [file, digest] of Object.entries(found))
-            assert.equal(again[file], digest, `${file} was replaced ${where}`);
+            if (!retired(file, again)) assert.equal(again[file], digest, `${file} was replaced ${where}`);
         });
       }
       console.log(

@@ -12,6 +12,7 @@ import { createState, writeFirstConfig } from '../../src/cli/roles.ts';
 import { pneExample } from '../../src/config/pne-config.ts';
 import { lockState } from '../../src/nodes/control-socket.ts';
 import { initServer, openServerAdmin } from '../../src/nodes/server-admin.ts';
+import { retireServerKey, rollServerKey } from '../../src/nodes/server-key-set.ts';
 
 /** Files by their SHA-256, and whether the server's database says that it is initialised. */
 export type Kept = Readonly<Record<string, string>>;
@@ -52,6 +53,13 @@ export function setups(root: string): readonly Setup[] {
         writeFirstConfig('gateway', gateway, '[server]\nurl = "https://localhost:8443"\n');
       },
     },
+    {
+      name: 'server keys',
+      run: () => {
+        if (!existsSync(join(server, 'server-2.key'))) rollServerKey(server);
+        if (existsSync(join(server, 'server-1.key'))) retireServerKey(server, 1);
+      },
+    },
     { name: 'daemon', run: () => lockState(gateway.state).release() },
   ];
 }
@@ -61,7 +69,7 @@ export function keptIn(root: string): Kept {
   const kept: Record<string, string> = {};
   if (!existsSync(root)) return kept;
   for (const entry of readdirSync(root, { recursive: true, encoding: 'utf8' }))
-    if (/\.(pem|key|crt|toml)$/.test(entry))
+    if (/\.(pem|key|crt|toml|pub)$/.test(entry))
       kept[entry] = createHash('sha256')
         .update(readFileSync(join(root, entry)))
         .digest('hex');
