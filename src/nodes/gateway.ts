@@ -199,6 +199,7 @@ export class GatewayNode {
 
   async start(): Promise<void> {
     const identity = this.#identity;
+    this.#dropProvisional();
     this.#registrations.start();
     this.#channel = openChannelClient({
       baseUrl: identity.serverUrl,
@@ -436,6 +437,13 @@ export class GatewayNode {
     const pnId = PnId(this.#parts.primitives.randomBytes(PN_ID_BYTES));
     networks.createPn({ pnId, name, inviting: true }, this.#clock.wallSeconds());
     return { pnId, name, setupType: 'new' };
+  }
+
+  /** What a crash left of attempts that never came to a join: no link is there that would end and take it along. */
+  #dropProvisional(): void {
+    const { networks } = this.#parts.store;
+    for (const { pnId, setup } of networks.pns())
+      if (setup === 'provisional') networks.removePn(pnId, 'provisional');
   }
 
   /** A PN that no other link needs and that never had a member vanishes with the failure. */

@@ -65,6 +65,7 @@ export class TestNetwork {
     user: string,
     label: string,
     changes: { pn?: Partial<GatewayConfig['pn']>; approvals?: GatewayConfig['approvals'] } = {},
+    beforeStart: () => void = () => {},
   ): Promise<GatewayNode> {
     const stateDir = join(this.dir, `gateway-${user}-${label}`);
     mkdirSync(stateDir, { mode: 0o700, recursive: true });
@@ -82,6 +83,7 @@ export class TestNetwork {
       approvals: changes.approvals ?? { default: 'allow', rules: [{ decision: 'allow' }] },
       log: { level: 'silent' },
     };
+    beforeStart();
     const gateway = await openGateway({
       stateDir,
       config,
