@@ -44,7 +44,7 @@ export function openDatabase(
     database = connectDatabase(path, readOnly);
     database.exec(`PRAGMA busy_timeout = ${busyTimeoutMs}`);
     if (readOnly) {
-      requireVersion(database, migrations.length);
+      requireVersion(path, database, migrations.length);
       return database;
     }
     database.exec('PRAGMA journal_mode = WAL');
@@ -101,12 +101,14 @@ function migrate(path: string, database: Database, migrations: readonly string[]
   while (database.immediate(bring));
 }
 
-function requireVersion(database: Database, newest: number): void {
+function requireVersion(path: string, database: Database, newest: number): void {
   const version = versionOf(database);
+  if (version > newest) throw tooNew(path, version, newest);
   if (version === newest) return;
-  const which =
-    version > newest ? 'newer than this program' : 'older than this program: start the program once';
-  throw new CpnsError('cannot-persist', `the database has version ${version}, ${which}`);
+  const detail = `${path} is of version ${version}, older than this program`;
+  throw new CpnsError('cannot-persist', detail, {
+    mend: 'Start the program once: it brings its file up to date.',
+  });
 }
 
 function versionOf(database: Database): number {

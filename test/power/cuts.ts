@@ -27,11 +27,13 @@ export interface CutOptions {
   /** Seeded disks at each point. */
   readonly seeds: number;
   readonly firstSeed: number;
+  /** Seeded disks at each event; else only where something is about to be synced. */
+  readonly everywhere: boolean;
 }
 
 /** The disks of a recording that differ from those before, or follow a further acknowledgement. */
 export function* cutsOf(events: readonly DiskEvent[], options: CutOptions): Generator<Cut> {
-  const { under = '', seeds, firstSeed } = options;
+  const { under = '', seeds, firstSeed, everywhere } = options;
   const disk = new Disk();
   const seen = new Set<string>();
   let acknowledged = 0;
@@ -40,8 +42,9 @@ export function* cutsOf(events: readonly DiskEvent[], options: CutOptions): Gene
       ['synced', SYNCED],
       ['written', WRITTEN],
     ];
-    for (let seed = firstSeed; seed < firstSeed + seeds; seed++)
-      fates.push([`seed ${seed}`, fateOf(seed, at)]);
+    if (everywhere || events[at]?.kind.startsWith('sync'))
+      for (let seed = firstSeed; seed < firstSeed + seeds; seed++)
+        fates.push([`seed ${seed}`, fateOf(seed, at)]);
     for (const [fate, what] of fates) {
       const image = disk.image(what, under);
       const digest = digestOf(image);

@@ -4,6 +4,8 @@ export interface Effort {
   /** Seeded disks at each point. */
   readonly seeds: number;
   readonly firstSeed: number;
+  /** At each event, not only where something is about to be synced. */
+  readonly everywhere: boolean;
 }
 
 /** @param ordinary seeded disks at each point when nothing is set */
@@ -12,6 +14,7 @@ export function powerSeeds(ordinary: number): Effort {
   return {
     seeds: CPNS_POWER_SEEDS === undefined ? ordinary : Number(CPNS_POWER_SEEDS),
     firstSeed: Number(CPNS_POWER_SEED ?? 1),
+    everywhere: CPNS_POWER_SEEDS !== undefined,
   };
 }
 

@@ -10,9 +10,8 @@ import { toHex } from '../../src/base/bytes.ts';
 import type { DurableServerState } from '../../src/establishment/server-table.ts';
 import { loadKey } from '../../src/security/keystore.ts';
 import { openGatewayStore } from '../../src/store/gateway-store.ts';
-import { PneStore } from '../../src/store/pne-store.ts';
+import { openPneStore } from '../../src/store/pne-store.ts';
 import { openServerStore } from '../../src/store/server-store.ts';
-import { connectDatabase } from '../../src/store/sqlite-driver.ts';
 
 export const PARTIES = ['server', 'gw1', 'gw2', 'pne'] as const;
 export type Party = (typeof PARTIES)[number];
@@ -59,21 +58,27 @@ export interface Views {
 
 /** @param party is looked at in its directory with its own store: recovery, integrity check, migrations */
 export function viewOf(party: Party, directory: string): Views[Party] {
+  const key = join(directory, 'identity.pem');
   switch (party) {
     case 'server':
-      return serverView(directory);
+      return serverView(join(directory, 'server.db'));
     case 'gw1':
-    case 'gw2':
-      return gatewayView(directory);
-    case 'pne':
-      return pneView(directory);
+    case 'gw2': {
+      const view = gatewayView(join(directory, 'gateway.sqlite'));
+      if (view.gatewayId !== undefined) loadKey(key);
+      return view;
+    }
+    case 'pne': {
+      const view = pneView(join(directory, 'pne.sqlite'));
+      if (view.claimed > 0) loadKey(key);
+      return view;
+    }
   }
 }
 
 const hex = (bytes: Uint8Array | undefined): string | undefined => bytes && toHex(bytes);
 
-function serverView(directory: string): ServerView {
-  const path = join(directory, 'server.db');
+export function serverView(path: string): ServerView {
   const store = openServerStore(path);
   try {
     assert.equal(store.isWritable(), true);
@@ -83,11 +88,12 @@ function serverView(directory: string): ServerView {
       gateways: known.gateways().map(({ gatewayId }) => toHex(gatewayId)),
       pnes: Object.fromEntries(known.pnes().map(({ thumbprint, epoch }) => [toHex(thumbprint), epoch])),
       registrations: Object.fromEntries(
-        registrationKeys(path).map((key) => {
-          const row = registrations.registration(key);
-          assert.ok(row);
-          return [toHex(row.th3), { state: row.state, answer: hex(row.answer), response: hex(row.response) }];
-        }),
+        registrations
+          .all()
+          .map(({ th3, state, answer, response }) => [
+            toHex(th3),
+            { state, answer: hex(answer), response: hex(response) },
+          ]),
       ),
       inventories: Object.fromEntries(
         registrations.pns().flatMap(({ pnId, version, members }) => {
@@ -103,22 +109,10 @@ function serverView(directory: string): ServerView {
   }
 }
 
-/** The store lists no registrations: nothing but this test wants them all. */
-function registrationKeys(path: string) {
-  type Key = Parameters<ReturnType<typeof openServerStore>['registrations']['registration']>[0];
-  const database = connectDatabase(path);
-  try {
-    return database.prepare<[], Key>('SELECT gateway_id AS gatewayId, txn FROM registration').all();
-  } finally {
-    database.close();
-  }
-}
-
-function gatewayView(directory: string): GatewayView {
-  const store = openGatewayStore(join(directory, 'gateway.sqlite'));
+export function gatewayView(path: string): GatewayView {
+  const store = openGatewayStore(path);
   try {
     const enrolment = store.enrolment();
-    if (enrolment) loadKey(join(directory, 'identity.pem'));
     return {
       gatewayId: hex(enrolment?.answer.gatewayId),
       homePnes: Object.fromEntries(
@@ -147,12 +141,11 @@ function gatewayView(directory: string): GatewayView {
   }
 }
 
-function pneView(directory: string): PneView {
-  const store = new PneStore(join(directory, 'pne.sqlite'));
+export function pneView(path: string): PneView {
+  const store = openPneStore(path);
   try {
     const ownership = store.ownership();
     const { epoch: claimed } = store.enrolmentCode();
-    if (claimed > 0) loadKey(join(directory, 'identity.pem'));
     return {
       claimed,
       ownedAt: ownership?.epoch,

@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { openVirtualRadio } from '../../src/bluetooth/open.ts';
+import { PN_NAME } from '../../src/cli/demo/cast.ts';
 import type { GatewayConfig } from '../../src/config/gateway-config.ts';
 import { type GatewayNode, openGateway } from '../../src/nodes/gateway.ts';
 import { openPne, type PneNode } from '../../src/nodes/pne.ts';
@@ -51,8 +52,7 @@ export async function assertConverges(directory: string): Promise<void> {
     const home = await gateway('gw1', false);
     if (pne.status().owner === undefined) {
       const { code } = pne.startEnrolment();
-      await home.pair(code);
-      await pne.enrolled;
+      await Promise.all([within(home.pair(code)), pne.enrolled]);
     }
     const initiating = await gateway('gw2', true);
     await converged(pne, home, initiating);
@@ -62,6 +62,18 @@ export async function assertConverges(directory: string): Promise<void> {
     assert.equal(audit.passed, true, 'the audit');
   } finally {
     for (const close of closers) await close();
+  }
+}
+
+async function within<T>(work: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`not enrolled in ${CONVERGE_MS} ms`)), CONVERGE_MS);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
   }
 }
 
@@ -78,7 +90,7 @@ function gatewayConfig(url: string, adapter: string, invite: boolean): GatewayCo
   return {
     server: { url },
     bluetooth: { adapter, capture: undefined, randomAddress: true },
-    pn: { name: 'car', invite, capability: Uint8Array.of(0xa0), subscription: 'sub' },
+    pn: { name: PN_NAME, invite, capability: Uint8Array.of(0xa0), subscription: 'sub' },
     approvals: { default: 'allow', rules: [{ decision: 'allow' }] },
     log: { level: 'silent' },
   };

@@ -46,7 +46,8 @@ describe('loss of power', function () {
     it(`can be shown elsewhere only: ${missing}`, () => console.log(`      skipped: ${missing}`));
     return;
   }
-  const { seeds, firstSeed } = powerSeeds(1);
+  const effort = powerSeeds(1);
+  const { seeds, firstSeed } = effort;
 
   for (const name of Object.keys(WORKLOADS) as WorkloadName[]) {
     it(`${name}: what was acknowledged is there, what was not is whole or absent`, async () => {
@@ -62,7 +63,7 @@ describe('loss of power', function () {
         const first = from === undefined ? 0 : marks.findIndex((mark) => mark.name === from) + 1;
         const found = new Map<string, string>();
         let looks = 0;
-        for (const cut of cutsOf(events, { seeds, firstSeed })) {
+        for (const cut of cutsOf(events, effort)) {
           if (cut.acknowledged < first) continue;
           looks++;
           let dump = found.get(cut.digest);

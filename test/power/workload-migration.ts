@@ -5,7 +5,7 @@
 import { GATEWAY_MIGRATIONS } from '../../src/store/gateway-schema.ts';
 import { GatewayStore } from '../../src/store/gateway-store.ts';
 import { PNE_MIGRATIONS } from '../../src/store/pne-schema.ts';
-import { PneStore } from '../../src/store/pne-store.ts';
+import { openPneStore, type PneStore } from '../../src/store/pne-store.ts';
 import { openDatabase } from '../../src/store/sqlite.ts';
 import { sample } from '../gateway/server-side/store-samples.ts';
 import type { Workload } from './workload.ts';
@@ -46,7 +46,7 @@ export function pneMigration(path: string): Workload {
   let store: PneStore;
   return {
     from: 'version 1',
-    reopen: () => new PneStore(path).close(),
+    reopen: () => openPneStore(path).close(),
     steps: [
       {
         name: 'version 1',
@@ -61,7 +61,7 @@ export function pneMigration(path: string): Workload {
       {
         name: 'migrate',
         run: () => {
-          store = new PneStore(path);
+          store = openPneStore(path);
         },
       },
       ...pneLife(() => store),

@@ -2,7 +2,7 @@
 import type { Bytes } from '../../src/base/bytes.ts';
 import { GatewayId, PnId } from '../../src/base/ids.ts';
 import type { KnownJoin } from '../../src/establishment/pne-types.ts';
-import { PneStore } from '../../src/store/pne-store.ts';
+import { openPneStore, type PneStore } from '../../src/store/pne-store.ts';
 import { sample } from '../gateway/server-side/store-samples.ts';
 import { checkpoint, type Step, type Workload } from './workload.ts';
 
@@ -47,12 +47,12 @@ export function pneSteps(path: string): Workload {
   const open: Step = {
     name: 'open',
     run: () => {
-      store = new PneStore(path);
+      store = openPneStore(path);
     },
   };
   const close: Step = { name: 'close', run: () => store.close() };
   return {
-    reopen: () => new PneStore(path).close(),
+    reopen: () => openPneStore(path).close(),
     steps: [
       open,
       ...pneLife(() => store),

@@ -145,7 +145,7 @@ export function serverLife(store: () => ServerStore): readonly Step[] {
   };
   const pne = (n: number): readonly Step[] => {
     const nonce = sample(16, 0x3c, n);
-    const owner = { userId: 1, homeGatewayId: gatewayIdOf(HOME), pneId: `pne ${n}`, epoch: 1 };
+    const owner = { maxOfUser: 8, userId: 1, homeGatewayId: gatewayIdOf(HOME), pneId: `pne ${n}`, epoch: 1 };
     const record = {
       ...owner,
       ...{ thumbprint: pneThumbprintOf(n), key: keyOf(10 + n), capability: sample(60, 0x3d, n) },
