@@ -76,13 +76,13 @@ function check(path: string, database: Database): void {
 
 /** @param what as SQLite says it */
 function damaged(path: string, what: string, cause?: unknown): CpnsError {
-  const mend = `Nothing was changed. Keep a copy of ${dirname(path)} as it is, then put back a backup of that directory, or save what can be read with \`sqlite3 ${path} .recover | sqlite3 recovered\` and put recovered in its place. Neither at hand: docs/durability.md, "A damaged database", says how each role begins anew. Have the disk checked.`;
+  const mend = `Keep a copy of ${dirname(path)} as it is, then put back a backup of it. There is none? "A damaged database" in docs/durability.md says how to save what can be read, and how each role begins anew.`;
   return new CpnsError('cannot-persist', `${path} is damaged: ${what.split('\n', 1)[0]}`, { cause, mend });
 }
 
 /** @param known the newest version this program knows */
 function tooNew(path: string, version: number, known: number): CpnsError {
-  const mend = `Nothing was changed. Run the newer cpns that wrote it, or put back the backup of ${dirname(path)} from before the update.`;
+  const mend = `Run the newer cpns that wrote it, or put back the backup of ${dirname(path)} from before the update.`;
   const detail = `${path} is of version ${version}, this program knows up to ${known}`;
   return new CpnsError('cannot-persist', detail, { mend });
 }
