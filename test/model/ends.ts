@@ -2,7 +2,8 @@
  * Whether a state in which nothing more will happen is one of the ends that docs/protocol.md §12 allows: registered, with
  * the same newest inventory at the server, GW2 and every member and the outcome at GW1; or nothing of it left anywhere.
  */
-import { equal } from '../../src/base/bytes.ts';
+import { type Bytes, equal } from '../../src/base/bytes.ts';
+import { JOIN_ID_BYTES, JoinId } from '../../src/base/ids.ts';
 import type { World } from './world.ts';
 
 export type End =
@@ -10,6 +11,14 @@ export type End =
   /** No legal end: why. */
   | { readonly kind: 'illegal'; readonly why: string };
 
+const UNAWARE = 'registered, and the PNE does not know';
+const OVERTAKEN = 'an attempt that the PNE had given up has taken the place of its membership';
+const PROVISIONAL = 'the gateway holds a provisional network';
+
+/** What the next invitation mends: where no more attempts are allowed, the bound is in the way and nothing else. */
+export const MENDED_BY_INVITING: ReadonlySet<string> = new Set([UNAWARE, OVERTAKEN, PROVISIONAL]);
+
+const joinIdOf = (th3: Bytes) => JoinId(th3.slice(0, JOIN_ID_BYTES));
 const illegal = (why: string): End => ({ kind: 'illegal', why });
 
 export function endOf(world: World): End {
@@ -26,8 +35,7 @@ function provisional({ pnes, gateway, homes, server, scene, links }: World): str
     return 'a PNE holds a pending join';
   const join = gateway.disk.joins().find(({ state }) => state !== 'live');
   if (join) return `the gateway holds a ${join.state} join`;
-  if (gateway.disk.pns().some(({ setup }) => setup === 'provisional'))
-    return 'the gateway holds a provisional network';
+  if (gateway.disk.pns().some(({ setup }) => setup === 'provisional')) return PROVISIONAL;
   if (homes.some(({ disk }) => disk.requests().length > 0)) return 'a home gateway holds an open question';
   const told = [scene.gateway, ...scene.homes];
   if (told.some(({ facts }) => server.disk.deliveries(facts.gatewayId).length > 0))
@@ -48,8 +56,10 @@ function disagreement({ pnes, gateway, homes, server, scene }: World): string | 
     for (const [number, { disk: own }] of pnes.entries()) {
       const isMember = members.some(({ pne }) => scene.pneNumber(pne) === number);
       const known = own.memberships().find(({ join }) => equal(join.pnId, pnId));
-      if (isMember && !known) return 'registered, and the PNE does not know';
-      if (known && !equal(known.inventory, newest.inventory)) return 'a PNE holds another inventory';
+      if (isMember && !known) return UNAWARE;
+      if (!known || equal(known.inventory, newest.inventory)) continue;
+      const isMet = gateway.disk.join(joinIdOf(known.join.th3));
+      return isMet ? 'a PNE holds another inventory' : OVERTAKEN;
     }
   }
   for (const row of disk.all()) {

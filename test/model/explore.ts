@@ -3,7 +3,7 @@
  * looks back from the legal ends over the moves that need no fault: a state from which none can be reached is one from
  * which the parties never come together again, though nothing goes wrong any more.
  */
-import { endOf } from './ends.ts';
+import { endOf, MENDED_BY_INVITING } from './ends.ts';
 import { Crash, Gate, type GatePlan } from './gate.ts';
 import { Graph, Numbers } from './graph.ts';
 import { keyOfWorld } from './key.ts';
@@ -205,7 +205,7 @@ class Search {
     const end = endOf(world);
     if (end.kind !== 'illegal') this.ends[end.kind] = (this.ends[end.kind] ?? 0) + 1;
     else if (mayGoOn) return undefined;
-    else if (world.pnes.some(({ attempts }) => attempts >= this.#limits.attempts)) this.cut[end.why] = (this.cut[end.why] ?? 0) + 1;
+    else if (MENDED_BY_INVITING.has(end.why)) this.cut[end.why] = (this.cut[end.why] ?? 0) + 1;
     else return end.why;
     this.#targets.push(number);
     return undefined;

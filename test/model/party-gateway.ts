@@ -187,6 +187,7 @@ function registrations(world: World, respond?: Respond): Registrations {
       for (const link of sessions((join) => equal(join.pnId, pnId))) feedGateway(world, link, input);
     },
     onStored: () => {},
+    onWaiting: () => {},
     onProblem: () => {},
   });
 }
