@@ -83,6 +83,8 @@ class BlenoPeripheral implements Peripheral {
   readonly #values: ValueHandles;
   #wanted: Advertisement | undefined;
   #advertising: Advertisement | undefined;
+  /** The controller has not said, or not in time, whether it advertises: it is stopped before anything else. */
+  #unsure = false;
   /** Advertising commands one after the other; never rejects. */
   #work: Promise<void> = Promise.resolve();
   #retryMs = RETRY_FIRST_MS;
@@ -170,11 +172,13 @@ class BlenoPeripheral implements Peripheral {
     clearTimeout(this.#retry);
     if (this.#closed !== undefined) return undefined;
     const wanted = this.#wanted;
-    if (this.#advertising !== undefined && this.#advertising !== wanted) await this.#stopOnAir();
+    const replaced = this.#advertising !== undefined && this.#advertising !== wanted;
+    if (replaced || this.#unsure) await this.#stopOnAir();
     // With a central connected there is nothing to start: it begins again when that one has gone.
     if (wanted === undefined || wanted === this.#advertising || this.#connectedHandle !== undefined)
       return undefined;
     const refusal = await this.#startOnAir(wanted);
+    this.#unsure = refusal !== undefined;
     if (refusal === undefined) {
       this.#retryMs = RETRY_FIRST_MS;
       return undefined;
@@ -231,7 +235,7 @@ class BlenoPeripheral implements Peripheral {
     this.#advertising = undefined;
     const stopped = eventWithin(this.#bleno, 'advertisingStop', ADVERTISING_DEADLINE_MS);
     this.#bleno.stopAdvertising();
-    await stopped;
+    this.#unsure = !(await stopped);
   }
 
   /** bleno computes pairing values over its address and believes that it is always the public one. */
