@@ -30,8 +30,8 @@ export interface DaemonTools {
   readonly onTrace: ((event: object) => void) | undefined;
   /** A JSON line on stdout, with `--trace`. */
   readonly emit: (event: object) => void;
-  /** Ends the daemon as a signal would, with exit code 1 when a reason is given. */
-  readonly stop: (reason?: unknown) => void;
+  /** Ends the daemon, since it is deaf without its controller: what started it may start it again on one that works. */
+  readonly radioGone: () => void;
 }
 
 export interface RunningNode {
@@ -79,7 +79,8 @@ export async function runDaemon(
     logger,
     onTrace: options.trace ? emit : undefined,
     emit,
-    stop: (error) => stop(error === undefined ? { kind: 'asked' } : { kind: 'failed', error }),
+    radioGone: () =>
+      stop({ kind: 'failed', error: new CpnsError('link-lost', 'the Bluetooth controller is gone') }),
   };
   try {
     const opening = open(tools);

@@ -52,6 +52,8 @@ export interface GatewayOptions {
   readonly onTrace?: OnTrace | undefined;
   readonly onEvent?: ((event: GatewayEvent) => void) | undefined;
   readonly clock?: Clock | undefined;
+  /** The Bluetooth controller is gone for good: this node is deaf from now on. */
+  readonly onRadioGone?: (() => void) | undefined;
 }
 
 export type GatewayEvent =
@@ -90,6 +92,7 @@ export async function openGateway(options: GatewayOptions): Promise<GatewayNode>
     const central = await openCentral(options.adapter ?? bluetooth.adapter, {
       capture: options.capture ?? bluetooth.capture,
       randomAddress: bluetooth.randomAddress,
+      onGone: options.onRadioGone,
     });
     const node = new GatewayNode(options, { signer, store, primitives, identity, central });
     await node.start();

@@ -64,6 +64,8 @@ export interface PneOptions {
   /** Whether to join; asked once per PN Setup Request that verified. */
   readonly ask: (question: JoinQuestion) => Promise<'ok' | DeclineStatus>;
   readonly clock?: Clock | undefined;
+  /** The Bluetooth controller is gone for good: this node is deaf from now on. */
+  readonly onRadioGone?: (() => void) | undefined;
 }
 
 export type PneEvent =
@@ -109,6 +111,7 @@ export async function openPne(options: PneOptions): Promise<PneNode> {
     const peripheral = await openPeripheral(options.adapter ?? bluetooth.adapter, {
       capture: options.capture ?? bluetooth.capture,
       randomAddress: bluetooth.randomAddress,
+      onGone: options.onRadioGone,
     });
     const node = new PneNode(options, signer, store, peripheral);
     await node.announce();

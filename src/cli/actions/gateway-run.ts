@@ -24,6 +24,7 @@ export async function gatewayRun(options: DaemonOptions & RadioOptions): Promise
       adapter: options.adapter,
       capture: options.capture,
       onSecret: keyLogWriter(options.keylog),
+      onRadioGone: tools.radioGone,
       onTrace: tools.onTrace,
       onEvent: (event) => {
         const shown = loggable(event);

@@ -30,6 +30,7 @@ export async function pneRun(
         adapter: options.adapter,
         capture: options.capture,
         onSecret: keyLogWriter(options.keylog),
+        onRadioGone: tools.radioGone,
         onTrace: tools.onTrace,
         ask: (question) => desk.ask(question),
         onEvent: (event) => {
