@@ -40,11 +40,7 @@ export async function runCell(options: CellOptions): Promise<ReportedCell> {
   const script = column.script(row);
   const name = { step: row.step, fault: column.id, seed };
   if ('na' in script) return { ...name, verdict: 'na', detail: script.na, tookMs: 0 };
-  const found = await play(options, script).catch((error: unknown) => ({
-    faults: [error instanceof Error ? error.message : String(error)],
-    outcome: undefined,
-    convergedMs: undefined,
-  }));
+  const found = await attempt(options, script);
   const { faults, outcome, convergedMs } = found;
   const verdict = faults.length === 0 ? 'passed' : 'failed';
   if (verdict === 'passed') rmSync(directory, { recursive: true, force: true });
@@ -57,6 +53,24 @@ export async function runCell(options: CellOptions): Promise<ReportedCell> {
     ...(convergedMs !== undefined && { convergedMs: Math.round(convergedMs) }),
   };
 }
+
+/** A world that does not even start says nothing of a fault: on a machine that is too busy, one more is tried. */
+async function attempt(options: CellOptions, script: Script): Promise<Found> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await play(options, script);
+    } catch (error) {
+      if (error instanceof StartError && tries === 1 && !options.signal.aborted) {
+        rmSync(options.directory, { recursive: true, force: true });
+        continue;
+      }
+      const what = error instanceof Error ? error.message : String(error);
+      return { faults: [what], outcome: undefined, convergedMs: undefined };
+    }
+  }
+}
+
+class StartError extends Error {}
 
 interface Found {
   readonly faults: readonly string[];
@@ -82,9 +96,10 @@ async function play(options: CellOptions, script: Script): Promise<Found> {
   const interrupted = onAbort(signal);
   let convergedMs: number | undefined;
   try {
-    const striking = world
-      .start(withDefect(script.plans, defect))
-      .then(() => script.strike(world, new Prng(seed)));
+    const started = world.start(withDefect(script.plans, defect)).catch((error: Error) => {
+      throw new StartError(error.message);
+    });
+    const striking = started.then(() => script.strike(world, new Prng(seed)));
     const reached = await within(Promise.race([striking, interrupted]), REACH_MS + script.lastsMs);
     if (!reached) faults.push('the point of the fault was not reached');
     const struckMs = performance.now();
