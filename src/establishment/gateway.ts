@@ -264,9 +264,14 @@ function resume(session: GatewaySession, input: GatewayMessageInput): GatewaySte
     if (!settlement) return sayWaiting(session);
     if (settlement.status !== 'ok' || version === 0) return tellSettlement(session, settlement);
     const { th1 } = known(session.opening);
-    const fetchFreshness: GatewayOutput = { kind: 'fetchFreshness', th1, joinId: known(session.join).joinId };
-    if (version >= settlement.version) return beMember(session, fetchFreshness);
-    return sendUpdate(session, settlement.inventory, fetchFreshness);
+    const join = known(session.join);
+    // It is a member by this very join: its Ack of step 13 may have been lost, or the record of it in a crash.
+    const before: readonly GatewayOutput[] = [
+      { kind: 'persistAcknowledged', join },
+      { kind: 'fetchFreshness', th1, joinId: join.joinId },
+    ];
+    if (version >= settlement.version) return beMember(session, ...before);
+    return sendUpdate(session, settlement.inventory, ...before);
   });
 }
 

@@ -248,7 +248,7 @@ export class NetworkStore {
   }
 
   /**
-   * The PNE acknowledged step 13. A refusal is over with that. With a membership the PNE forgot its earlier attempts at
+   * The PNE acknowledged step 13, or came back with its result; again is harmless. A refusal is over with that. With a membership the PNE forgot its earlier attempts at
    * the same network, so refusals of those go as well.
    */
   acknowledgeJoin(joinId: JoinId): void {
@@ -256,7 +256,9 @@ export class NetworkStore {
       const join = this.join(joinId);
       if (join?.state === 'refused') this.#deleteJoin(joinId);
       if (join?.state !== 'live') return;
-      this.#db.prepare('UPDATE initiated_join SET acknowledged = 1 WHERE join_id = ?').run(joinId);
+      this.#db
+        .prepare('UPDATE initiated_join SET acknowledged = 1 WHERE join_id = ? AND acknowledged = 0')
+        .run(joinId);
       this.#db
         .prepare(
           "DELETE FROM initiated_join WHERE state = 'refused' AND pn_id = ? AND pne = ? AND created_at <= ?",

@@ -195,7 +195,7 @@ const ROWS: readonly GatewayRow[] = [
   {
     ...{ at: 'awaiting-resumed', on: 'Resumed', when: 'up to date', to: 'member' },
     input: (bench) => bench.resumed(1),
-    says: ['fetchFreshness', LIVE, 'live'],
+    says: ['persistAcknowledged', 'fetchFreshness', LIVE, 'live'],
   },
   {
     ...{
@@ -206,7 +206,7 @@ const ROWS: readonly GatewayRow[] = [
       to: 'updating',
     },
     input: (bench) => bench.resumed(1),
-    says: ['fetchFreshness', 'send PnInventoryUpdate'],
+    says: ['persistAcknowledged', 'fetchFreshness', 'send PnInventoryUpdate'],
   },
   {
     ...{ at: 'awaiting-resumed', on: 'Resumed', when: 'registered meanwhile', to: 'notifying' },
@@ -239,7 +239,7 @@ const ROWS: readonly GatewayRow[] = [
     ...{ at: 'awaiting-resumed', on: 'Resumed', when: 'behind, the same keys', to: 'updating' },
     bench: () => resumingWith(3, true),
     input: (bench) => bench.resumed(1, 'ok', NOW),
-    says: ['fetchFreshness', 'send PnInventoryUpdate'],
+    says: ['persistAcknowledged', 'fetchFreshness', 'send PnInventoryUpdate'],
   },
   { at: 'member', on: 'updated', input: stepOf, to: 'updating', says: ['send PnInventoryUpdate'] },
   {
