@@ -11,9 +11,10 @@ import { CpnsError, statusOfError } from '../base/errors.ts';
 import { type GatewayId, JOIN_ID_BYTES, JoinId, type Thumbprint } from '../base/ids.ts';
 import type { Status } from '../base/statuses.ts';
 import type { ServerSeconds } from '../base/time.ts';
+import { checkCarriedOpens } from '../link/carried-opens.ts';
 import { type PneConfirmRequest, PneConfirmResponsePayload } from '../messages/confirmation.ts';
 import { parseHomeAddress } from '../messages/home-address.ts';
-import { LINK_KINDS, Open } from '../messages/link.ts';
+import { LINK_KINDS } from '../messages/link.ts';
 import { AuthenticationResponsePayload, PnSetupRequestPayload, PnSetupResponse } from '../messages/setup.ts';
 import { type ApprovalRule, type ConfirmRequestView, decideByRules } from '../network/approval-policy.ts';
 import { assembleSign1, parseSign1 } from '../security/cose.ts';
@@ -124,14 +125,14 @@ export function claimedThumbprint(request: PneConfirmRequest): Thumbprint | unde
  * Checks a request against this gateway's own record of the PNE; cheap checks first.
  * @returns what rules and people are shown
  * @throws CpnsError with the reason of the no: not-owned, revoked-pne, malformed, home-address-mismatch, challenge-invalid,
- * transcript-mismatch, credential-…, setup-request-invalid, response-invalid
+ * transcript-mismatch, version-mismatch, suite-mismatch, credential-…, setup-request-invalid, response-invalid
  */
 export function verifyRequest(session: HomeGatewaySession): ConfirmRequestView {
   const { primitives, serverKeys, request, pne } = session;
   const { evidence } = request;
   if (!pne) throw new CpnsError('not-owned');
   if (pne.revoked) throw new CpnsError('revoked-pne');
-  checkOpens(evidence);
+  checkCarriedOpens(evidence.openG, evidence.openP, 'establish');
   checkStep2(session, pne, evidence.m2);
   const claimed = PnSetupRequestPayload.decode(parseSign1(evidence.m1).payload);
 
@@ -177,15 +178,6 @@ export function verifyRequest(session: HomeGatewaySession): ConfirmRequestView {
     terms: request.terms,
     deadline: request.deadline,
   };
-}
-
-/** One side is the gateway and one the PNE, and the one that was central opened an establishment. */
-function checkOpens(evidence: PneConfirmRequest['evidence']): void {
-  const openG = Open.decode(evidence.openG);
-  const openP = Open.decode(evidence.openP);
-  const kinds = [openG.kind, openP.kind].filter((kind) => kind !== undefined);
-  if (openG.role !== 'gateway' || openP.role !== 'pne' || kinds.length !== 1 || kinds[0] !== 'establish')
-    throw new CpnsError('transcript-mismatch', 'the OPENs are not those of an establishment');
 }
 
 function checkStep2(session: HomeGatewaySession, pne: OwnPne, m2: Bytes): void {

@@ -10,10 +10,11 @@ import { type Bytes, equal } from '../base/bytes.ts';
 import { CpnsError } from '../base/errors.ts';
 import { TRANSACTION_ID_BYTES, TransactionId } from '../base/ids.ts';
 import { STATUSES } from '../base/statuses.ts';
+import { checkCarriedOpens } from '../link/carried-opens.ts';
 import { PneConfirmResponsePayload } from '../messages/confirmation.ts';
 import { GatewayCredentialPayload } from '../messages/credential.ts';
 import { parseHomeAddress } from '../messages/home-address.ts';
-import { LINK_KINDS, Open } from '../messages/link.ts';
+import { LINK_KINDS } from '../messages/link.ts';
 import type { PnRegistrationRequest } from '../messages/registration.ts';
 import type { Failure } from '../messages/schema-status.ts';
 import { AuthenticationResponsePayload, PnSetupRequestPayload, PnSetupResponse } from '../messages/setup.ts';
@@ -53,21 +54,13 @@ export interface Exchange {
   readonly th2: Bytes;
 }
 
-/** One side is the gateway and one the PNE, and whoever was central opened an establishment. */
-function checkOpens(openGBytes: Bytes, openPBytes: Bytes): void {
-  const [openG, openP] = [Open.decode(openGBytes), Open.decode(openPBytes)];
-  const kinds = [openG.kind, openP.kind].filter((kind) => kind !== undefined);
-  if (openG.role !== 'gateway' || openP.role !== 'pne' || kinds.length !== 1 || kinds[0] !== 'establish')
-    throw new CpnsError('transcript-mismatch', 'the OPENs are not those of an establishment');
-}
-
-/** Reads what was exchanged, verifying nothing. @throws CpnsError malformed, transcript-mismatch */
+/** Reads what was exchanged, verifying nothing. @throws CpnsError malformed, transcript-mismatch, version-mismatch, suite-mismatch */
 export function readExchange(
   primitives: Primitives,
   request: Pick<PnRegistrationRequest, 'openG' | 'openP' | 'm1' | 'm2'>,
 ): Exchange {
   const { openG, openP, m1, m2 } = request;
-  checkOpens(openG, openP);
+  checkCarriedOpens(openG, openP, 'establish');
   const setup = PnSetupRequestPayload.decode(parseSign1(m1).payload);
   const joining = PnSetupResponse.decode(m2);
   if (joining.status !== 'ok') throw new CpnsError('malformed', 'step 2 declines');

@@ -92,7 +92,7 @@ export class OpenHandshake {
   take(peerBody: Bytes): { readonly agreement: Agreement; readonly answer: Bytes | undefined } {
     const config = this.#config;
     const peer = decodeOpen(peerBody, config.side);
-    negotiate(peer);
+    checkOffer(peer);
     if (peer.role === config.role) throw new CpnsError('unexpected-message', 'both sides have the same role');
     const terms = config.side === 'central' ? this.#ask(config.request) : this.#accept(config.accept, peer);
     const answer = config.side === 'central' ? this.#answer(config.request, peer) : undefined;
@@ -174,7 +174,8 @@ function decodeOpen(body: Bytes, ownSide: OpenConfig['side']): Open {
   return open;
 }
 
-function negotiate(peer: Open): void {
+/** Whether what an OPEN offers is what we speak. @throws CpnsError version-mismatch, suite-mismatch */
+export function checkOffer(peer: Open): void {
   // CHOICE: with one version and one suite to offer, the highest common and the first are that one or none.
   if (!peer.versions.some((version) => VERSIONS.includes(version))) throw new CpnsError('version-mismatch');
   if (peer.suites[0] !== SUITES[0]) throw new CpnsError('suite-mismatch');

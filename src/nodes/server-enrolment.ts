@@ -11,6 +11,7 @@ import type { RandomBytes, ServerSeconds } from '../base/time.ts';
 import { claimTranscript, receiptTranscript } from '../enrolment/transcript.ts';
 import { type ServerLimits, secondsLeftOfDay } from '../establishment/server-types.ts';
 import { RefusedError } from '../https/problem.ts';
+import { checkCarriedOpens } from '../link/carried-opens.ts';
 import {
   EnrolClaimPayload,
   type EnrolmentNonce,
@@ -21,7 +22,7 @@ import {
   type GatewayEnrolRequest,
 } from '../messages/enrolment.ts';
 import { formatHomeAddress } from '../messages/home-address.ts';
-import { LINK_KINDS, Open } from '../messages/link.ts';
+import { LINK_KINDS } from '../messages/link.ts';
 import { parseSign1 } from '../security/cose.ts';
 import { gatewayIdOf, publicKeyOf, thumbprintOf } from '../security/cose-key.ts';
 import { verifyCredential } from '../security/credential.ts';
@@ -224,9 +225,6 @@ export class Enrolment {
 
 /** th1 of an enrolment link. @throws CpnsError transcript-mismatch when the OPENs are not those of one */
 function enrolTranscript(primitives: Primitives, { openG, openP }: EnrolmentRequest): Bytes {
-  const [gateway, pne] = [Open.decode(openG), Open.decode(openP)];
-  const kinds = [gateway.kind, pne.kind].filter((kind) => kind !== undefined);
-  if (gateway.role !== 'gateway' || pne.role !== 'pne' || kinds.length !== 1 || kinds[0] !== 'enrol')
-    throw new CpnsError('transcript-mismatch', 'the OPENs are not those of an enrolment');
+  checkCarriedOpens(openG, openP, 'enrol');
   return transcript1(primitives, LINK_KINDS.enrol, openG, openP);
 }

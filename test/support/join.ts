@@ -29,13 +29,16 @@ export function signMessage<T>(message: Message<T>, th: Bytes, value: T, signer:
   return assembleSign1(payload, signer.sign(toBeSigned(message, th, payload)));
 }
 
-/** OPENs of a link of some kind, the gateway central. */
-export function buildOpens(kind: LinkKind = 'establish'): { readonly openG: Bytes; readonly openP: Bytes } {
+/** OPENs of a link of some kind, the gateway central. @param changes spoils either of them */
+export function buildOpens(
+  kind: LinkKind = 'establish',
+  changes: { readonly openG?: Partial<Open>; readonly openP?: Partial<Open> } = {},
+): { readonly openG: Bytes; readonly openP: Bytes } {
   const common = { versions: [1], suites: [1], segmentBytes: 244, credits: 32 };
   const x = () => primitives.generateEphemeral().x;
   return {
-    openG: Open.encode({ ...common, role: 'gateway', ephemeral: x(), kind }),
-    openP: Open.encode({ ...common, role: 'pne', ephemeral: x() }),
+    openG: Open.encode({ ...common, role: 'gateway', ephemeral: x(), kind, ...changes.openG }),
+    openP: Open.encode({ ...common, role: 'pne', ephemeral: x(), ...changes.openP }),
   };
 }
 
@@ -54,6 +57,8 @@ export interface JoinOptions {
   /** Signs step 1 in the place of the gateway. */
   readonly setupSigner?: SoftwareSigner;
   readonly linkKind?: LinkKind;
+  readonly openG?: Partial<Open>;
+  readonly openP?: Partial<Open>;
   readonly gatewayCapability?: Bytes;
 }
 
@@ -78,7 +83,7 @@ export interface JoinResponse {
 export function buildJoin(options: JoinOptions): Join {
   const { gateway, pne, homeAddress, setupType = 'new', name = 'Kitchen', contents, pneId } = options;
   const { pnId = PnId(primitives.randomBytes(8)), capability = Uint8Array.of(0xa0) } = options;
-  const { openG, openP } = buildOpens(options.linkKind);
+  const { openG, openP } = buildOpens(options.linkKind, options);
   const th1 = transcript1(primitives, LINK_KINDS.establish, openG, openP);
   const m1 = signMessage(
     PnSetupRequestPayload,

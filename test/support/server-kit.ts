@@ -256,6 +256,7 @@ export interface EnrolmentKnobs {
   readonly claimSigner?: SoftwareSigner;
   readonly offer?: Partial<EnrolOfferPayload>;
   readonly linkKind?: 'establish' | 'enrol';
+  readonly opens?: Parameters<typeof buildOpens>[1];
 }
 
 /** What a home gateway posts after E2. */
@@ -265,7 +266,7 @@ export async function buildEnrolment(
   knobs: EnrolmentKnobs = {},
 ): Promise<{ nonce: Bytes; request: EnrolmentRequest }> {
   const nonce = knobs.nonce ?? (await home.client.enrolmentNonce()).nonce;
-  const opens = buildOpens(knobs.linkKind ?? 'enrol');
+  const opens = buildOpens(knobs.linkKind ?? 'enrol', knobs.opens);
   const th1 = transcript1(primitives, LINK_KINDS.enrol, opens.openG, opens.openP);
   const { rootKey, serverKeys, homeAddress, userLabel, credential } = home.enrolment;
   const gatewayKey = coseKeyOf(home.signer.publicKey);
