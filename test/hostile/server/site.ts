@@ -4,9 +4,11 @@
  * to write raw bytes over TLS, and to look at what the server keeps of them.
  */
 
+import { once } from 'node:events';
 import { get } from 'node:http';
 import { join } from 'node:path';
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls';
+import { type ClientOptions, WebSocket } from 'ws';
 import type { Bytes } from '../../../src/base/bytes.ts';
 import type { GatewayId } from '../../../src/base/ids.ts';
 import { CBOR_MEDIA_TYPE } from '../../../src/https/server-routes.ts';
@@ -147,6 +149,22 @@ export class Site {
     this.admin.close();
     await this.honest.close();
   }
+}
+
+/** An open channel of a gateway, driven by hand. */
+export async function channel(
+  site: Site,
+  gateway: TestGateway,
+  options: ClientOptions = {},
+): Promise<WebSocket> {
+  const socket = new WebSocket(`${site.url.replace('https', 'wss')}/cpns/v1/channel`, 'cpns1', {
+    ...{ ca: gateway.caPem, cert: gateway.tls.certPem, key: gateway.tls.keyPem },
+    perMessageDeflate: false,
+    ...options,
+  });
+  await once(socket, 'open');
+  socket.on('error', () => undefined);
+  return socket;
 }
 
 /** All that came until the end of a connection. */
