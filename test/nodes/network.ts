@@ -41,7 +41,8 @@ export class TestNetwork {
   static async open(options: NetworkOptions = {}): Promise<TestNetwork> {
     const network = new TestNetwork(options);
     network.radio = await openVirtualRadio({ path: join(network.dir, 'radio.sock'), ...options.radio });
-    initServer({ stateDir: network.serverDir, realm: 'op.example' });
+    const { clock } = options.server ?? {};
+    initServer({ stateDir: network.serverDir, realm: 'op.example', ...(clock && { clock }) });
     await network.startServer();
     return network;
   }
@@ -95,7 +96,7 @@ export class TestNetwork {
   }
 
   async enrolGateway(stateDir: string, user: string, label: string): Promise<void> {
-    const admin = openServerAdmin(this.serverDir);
+    const admin = openServerAdmin(this.serverDir, this.#options.server?.clock);
     if (!admin.users().some((known) => known.label === user)) admin.addUser(user);
     const { token } = admin.createToken({ user, gatewayLabel: label });
     admin.close();

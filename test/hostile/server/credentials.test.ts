@@ -99,7 +99,7 @@ describe('a gateway with a credential that is none', function () {
 
   it('is refused the same while others establish', () =>
     site.honest.during(async () => {
-      for (let round = 0; round < 20; round++)
+      for (let round = 0; round < 5; round++)
         for (const [, status, credential] of shown) {
           const join = joinOf(mallory, pne, {
             gateway: { signer: mallory.signer, credential: credential() },

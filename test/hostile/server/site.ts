@@ -55,8 +55,10 @@ export class Site {
     this.#sql = new Statements(openDatabase(file, SERVER_MIGRATIONS, { skipIntegrityCheck: true }));
   }
 
-  static async open(server: Partial<ServerOptions> = {}): Promise<Site> {
+  /** @param offsetSeconds of the server's clock against the host's; certificates have to hold by both */
+  static async open(server: Partial<ServerOptions> = {}, offsetSeconds = 0): Promise<Site> {
     const clock = new ShiftedClock();
+    clock.offsetSeconds = offsetSeconds;
     return new Site(await Honest.open({ server: { clock, metricsPort: 0, ...server } }), clock);
   }
 
