@@ -50,7 +50,8 @@ export interface HttpsServerOptions<Caller> extends AdmissionOptions {
   /** Takes over the channel of a caller. */
   readonly onChannel: (caller: Caller, channel: WebSocket) => void;
   readonly onRequest?: (seen: Seen) => void;
-  /** Milliseconds for the headers, and for the whole request; defaults 10 s and 15 s. */
+  /** Milliseconds for the TLS handshake, the headers, and the whole request; defaults 10 s, 10 s and 15 s. */
+  readonly handshakeMs?: number;
   readonly headersMs?: number;
   readonly requestMs?: number;
 }
@@ -80,7 +81,7 @@ export async function openHttpsServer<Caller>(options: HttpsServerOptions<Caller
       requestCert: true,
       // Checked for each request, so that a stranger hears a status and not only a TLS alert.
       rejectUnauthorized: false,
-      handshakeTimeout: HANDSHAKE_MS,
+      handshakeTimeout: options.handshakeMs ?? HANDSHAKE_MS,
       maxHeaderSize: MAX_HEADER_BYTES,
       headersTimeout: options.headersMs ?? HEADERS_MS,
       requestTimeout: options.requestMs ?? REQUEST_MS,
@@ -252,6 +253,8 @@ async function readBody(request: IncomingMessage, wanted: boolean): Promise<Byte
   if (declared > MAX_BODY_BYTES) throw new CpnsError('oversize', `body longer than ${MAX_BODY_BYTES} bytes`);
   if (wanted && mediaTypeOf(request) !== CBOR_MEDIA_TYPE)
     throw new CpnsError('malformed', 'body is not application/cbor');
+  if (request.headers['content-encoding'] !== undefined)
+    throw new CpnsError('malformed', 'a body has no content coding');
   const chunks: Buffer[] = [];
   let length = 0;
   try {

@@ -63,7 +63,8 @@ export interface ServerOptions {
   /** Prometheus text on 127.0.0.1; off when absent, 0 for any free port. */
   readonly metricsPort?: number;
   readonly channel?: ChannelTimers;
-  /** Milliseconds for the headers, and for the whole request; defaults 10 s and 15 s. */
+  /** Milliseconds for the TLS handshake, the headers, and the whole request; defaults 10 s, 10 s and 15 s. */
+  readonly handshakeMs?: number;
   readonly headersMs?: number;
   readonly requestMs?: number;
 }
@@ -180,7 +181,14 @@ class Running implements CpnsServer {
   }
 
   async listen(): Promise<void> {
-    const { host = '127.0.0.1', port = DEFAULT_PORT, metricsPort, headersMs, requestMs } = this.#options;
+    const {
+      host = '127.0.0.1',
+      port = DEFAULT_PORT,
+      metricsPort,
+      handshakeMs,
+      headersMs,
+      requestMs,
+    } = this.#options;
     const reader = new CallerReader(coordinatesOf);
     if (metricsPort !== undefined) this.#metricsServer = await openMetricsPort(this.#metrics, metricsPort);
     try {
@@ -203,6 +211,7 @@ class Running implements CpnsServer {
         limits: { ...DEFAULT_TRANSPORT_LIMITS, ...this.#options.transportLimits },
         peerOf: (socket) => reader.peerOf(socket),
         onLimited: (limit) => this.#limited(limit),
+        ...(handshakeMs !== undefined && { handshakeMs }),
         ...(headersMs !== undefined && { headersMs }),
         ...(requestMs !== undefined && { requestMs }),
       });

@@ -40,6 +40,12 @@ export interface RawAnswer {
   readonly retryAfter: string | undefined;
 }
 
+/** What node:net takes of a connection as well. */
+export type DialOptions = ConnectionOptions & {
+  readonly localAddress?: string;
+  readonly allowHalfOpen?: boolean;
+};
+
 export class Site {
   readonly honest: Honest;
   readonly clock: ShiftedClock;
@@ -122,7 +128,7 @@ export class Site {
   }
 
   /** A TLS connection; without a gateway, one of a stranger. */
-  dial(gateway?: TestGateway, options: ConnectionOptions = {}): Promise<TLSSocket> {
+  dial(gateway?: TestGateway, options: DialOptions = {}): Promise<TLSSocket> {
     return new Promise((resolve, reject) => {
       const identity = gateway && { cert: gateway.tls.certPem, key: gateway.tls.keyPem };
       const socket = connectTls(
