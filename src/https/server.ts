@@ -25,6 +25,7 @@ const HANDSHAKE_MS = 10_000;
 const KEEP_ALIVE_MS = 60_000;
 /** HTTP status of what came too often; the connection that brought it ends. */
 const TOO_MANY = 429;
+const CONTINUE = '100-continue';
 const CLOSE_GRACE_MS = 2_000;
 /** For the last words on a connection; a peer that does not take them keeps it no longer. */
 const LAST_WORDS_MS = 1_000;
@@ -91,6 +92,8 @@ export async function openHttpsServer<Caller>(options: HttpsServerOptions<Caller
     (request, response) => void front.answer(request, response),
   );
   admission.guard(server);
+  // Any expectation but the usual one is refused as everything else is, and not by a bare 417.
+  server.on('checkExpectation', (request, response) => void front.answer(request, response));
   server.on('upgrade', (request, socket, head) => front.upgrade(request, socket, head));
   // A handshake that fails, or bytes that are no HTTP, concern their connection only.
   server.on('tlsClientError', (_error, socket) => socket.destroy());
@@ -186,6 +189,8 @@ class Front<Caller> {
   async #handle(request: IncomingMessage, found: (route: string) => void): Promise<Answer> {
     const { method = '', url = '' } = request;
     this.#admission.request(request.socket);
+    const { expect = CONTINUE } = request.headers;
+    if (expect.toLowerCase() !== CONTINUE) throw new CpnsError('malformed', 'expectation');
     const { route, parameters } = matchRoute(this.#options.routes, method, url);
     found(`${route.method} ${route.pattern}`);
     const caller = this.#admit(request, route);

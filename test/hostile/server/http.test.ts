@@ -68,14 +68,7 @@ const SMUGGLED: readonly [string, string, readonly number[]][] = [
   ],
   ['9 kB of path', `GET /cpns/v1/${'a'.repeat(9_000)} HTTP/1.1\r\nHost: c\r\n\r\n${HIDDEN}`, [400]],
   ['9 kB of headers', post([`X: ${'y'.repeat(9_000)}`], HIDDEN), [400]],
-  [
-    '3,000 headers',
-    post(
-      Array.from({ length: 3_000 }, () => 'a:'),
-      HIDDEN,
-    ),
-    [400],
-  ],
+  ['3,000 headers', post(['Connection: close', ...Array.from({ length: 3_000 }, () => 'a:')], HIDDEN), [400]],
   [
     '20 kB of chunk extensions',
     post(['Transfer-Encoding: chunked'], `1;${'e'.repeat(20_000)}\r\n\xa0\r\n0\r\n\r\n${HIDDEN}`),
@@ -86,7 +79,11 @@ const SMUGGLED: readonly [string, string, readonly number[]][] = [
     post(['Transfer-Encoding: chunked'], `${chunk('\xa0')}0\r\nX: ${'y'.repeat(20_000)}\r\n\r\n${HIDDEN}`),
     [400],
   ],
-  ['an expectation', post(['Expect: the-impossible', 'Content-Length: 1'], `\xa0${HIDDEN}`), [417]],
+  [
+    'an expectation',
+    post(['Connection: close', 'Expect: the-impossible', 'Content-Length: 1'], '\xa0'),
+    [400],
+  ],
 ];
 
 /** Method and target, and the one answer. */
