@@ -4,6 +4,7 @@
  * Must not judge evidence (src/establishment/home-gateway.ts) nor rules (src/network/approval-policy.ts).
  * Source: docs/protocol.md §9 (kinds 8 and 12), §12 row GW1.
  */
+import { setMaxListeners } from 'node:events';
 import { type Bytes, toHex } from '../base/bytes.ts';
 import { CpnsError, statusOfError } from '../base/errors.ts';
 import type { GatewayId, JoinId } from '../base/ids.ts';
@@ -79,6 +80,11 @@ export interface OwnerAnswer {
 const RETRY: RetryPolicy = { firstMs: 500, maxMs: 30_000 };
 /** After a failure here (a full disk, say) a request is taken up again this much later. */
 const SUSPENDED_MS = 30_000;
+/**
+ * Questions under way. A server asks a user ten at a time; one that asks so many more is broken or not the operator's, and
+ * has to keep the rest itself.
+ */
+const MAX_RUNNING = 256;
 /** setTimeout takes no more; a deadline further away is looked at again then. */
 const MAX_TIMER_MS = 2_000_000_000;
 
@@ -105,6 +111,8 @@ export class HomeGatewayNode {
   /** Call {@link start} once the channel's handler is in place. */
   constructor(options: HomeGatewayOptions) {
     this.#options = options;
+    // Each of them may be waiting to send again.
+    setMaxListeners(MAX_RUNNING + 1, this.#stopping.signal);
   }
 
   /** Takes up what was open when the program ended: asks again, sends again. */
@@ -112,9 +120,13 @@ export class HomeGatewayNode {
     for (const record of this.#options.store.home.requests()) this.#take(record);
   }
 
-  /** Channel kind 8. Resolves when the request is on disk. @throws CpnsError cannot-persist */
+  /**
+   * Channel kind 8. Returns when the request is on disk.
+   * @throws CpnsError cannot-persist, busy: to be delivered again later
+   */
   onConfirmRequest(request: PneConfirmRequest): void {
     const joinId = joinIdOf(request);
+    if (this.#running.size >= MAX_RUNNING && !this.#running.has(toHex(joinId))) throw new CpnsError('busy');
     const { th3, deadline } = request;
     let record: ConfirmRecord;
     try {
