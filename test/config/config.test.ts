@@ -19,6 +19,8 @@ import { decideJoin, PneSchema, pneExample } from '../../src/config/pne-config.t
 import { ServerSchema, serverExample } from '../../src/config/server-config.ts';
 import { editDistance, nearest } from '../../src/config/suggest.ts';
 import { lineOf } from '../../src/config/toml-lines.ts';
+import { DEFAULT_SERVER_LIMITS } from '../../src/establishment/server-types.ts';
+import { DEFAULT_TRANSPORT_LIMITS } from '../../src/https/server-limits.ts';
 
 const SCHEMAS = { server: ServerSchema, gateway: GatewaySchema, pne: PneSchema };
 const URL_LINES = '[server]\nurl = "https://s.example"\n';
@@ -156,6 +158,22 @@ describe('configuration', () => {
       assert.equal(gateway.pn.invite, true);
       const pne = parseConfig(PneSchema, { text: pneExample() });
       assert.equal(pne.device.kind, 'headset');
+    });
+
+    it('limits of the server: the defaults are those it applies, and each can be set', () => {
+      const { challengeSeconds: _fixed, ...usual } = DEFAULT_SERVER_LIMITS;
+      const { limits } = parseConfig(ServerSchema, { text: serverExample() });
+      assert.deepEqual(limits, { server: usual, transport: DEFAULT_TRANSPORT_LIMITS });
+      // The example names every one of them: with the # taken off and other numbers, all of them are set.
+      const text = serverExample()
+        .replace(/^# (\w+) = \d+ /gm, '$1 = 7 ')
+        .replace(/^# (\w+) = \d+$/gm, '$1 = 7');
+      const set = parseConfig(ServerSchema, {
+        text: text.slice(text.indexOf('[limits]'), text.indexOf('# [metrics]')),
+      });
+      const numbers = [...Object.values(set.limits.server), ...Object.values(set.limits.transport)];
+      assert.deepEqual(new Set(numbers), new Set([7]));
+      assert.throws(() => parseConfig(ServerSchema, { text: '[limits]\nconnections = 0\n' }), /connections/);
     });
 
     it('defaults', () => {

@@ -123,7 +123,7 @@ describe('a gateway that sends bombs', function () {
 describe('a gateway that sends full bodies by the thousand', function () {
   this.timeout(60_000);
   const CONNECTIONS = 16;
-  const BODIES = 1_000;
+  const BODIES = 500;
   const dir = mkdtempSync(joinPath(tmpdir(), 'cpns-bombs-'));
   let child: ChildProcess | undefined;
   after(async () => {

@@ -5,14 +5,14 @@
  */
 import assert from 'node:assert/strict';
 import { equal } from '../../../src/base/bytes.ts';
-import { DEFAULT_SERVER_LIMITS } from '../../../src/establishment/server-types.ts';
 import { verifyOutcome } from '../../../src/establishment/server-words.ts';
 import { type JoinResponse, primitives, sayYes } from '../../support/join.ts';
 import { joinOf, type TestGateway, type TestPne } from '../../support/server-kit.ts';
 import { Site } from './site.ts';
 
-const ALONE = DEFAULT_SERVER_LIMITS.vainQuestionsPerUserAndGateway;
-const TOGETHER = DEFAULT_SERVER_LIMITS.vainQuestionsPerUser;
+/** Fewer than by default, so that the test is short. */
+const ALONE = 8;
+const TOGETHER = 24;
 
 describe('gateways that flood a user with questions', function () {
   this.timeout(60_000);
@@ -21,7 +21,9 @@ describe('gateways that flood a user with questions', function () {
   let pne: TestPne;
 
   before(async () => {
-    site = await Site.open();
+    site = await Site.open({
+      limits: { vainQuestionsPerUser: TOGETHER, vainQuestionsPerUserAndGateway: ALONE },
+    });
     carol = await site.gateway('Carol', 'Hall');
     pne = await site.pne(carol);
     await carol.online(site.url);

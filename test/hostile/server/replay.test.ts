@@ -92,12 +92,12 @@ describe('a gateway that replays what it saw', function () {
     assert.deepEqual(now, kept, 'one row has become a refusal, none has been added');
   });
 
-  it('gets the same for the same, five hundred times, in one row', async () => {
+  it('gets the same for the same, two hundred times, in one row', async () => {
     const done = await registered();
     const before = site.rows(mallory.gatewayId);
     const signed = await site.metric('cpns_signature_seconds_count');
     await Promise.all(
-      Array.from({ length: 500 }, () => mallory.client.respond(done.join.txn, done.response)),
+      Array.from({ length: 200 }, () => mallory.client.respond(done.join.txn, done.response)),
     );
     assert.deepEqual(site.rows(mallory.gatewayId), before);
     assert.equal(await site.metric('cpns_signature_seconds_count'), signed, 'nothing is signed again');

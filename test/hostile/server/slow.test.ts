@@ -12,7 +12,7 @@ import { joinOf, type TestGateway } from '../../support/server-kit.ts';
 import { channel, ended, readAnswers, request, Site } from './site.ts';
 
 const [HEADERS_MS, REQUEST_MS, SILENCE_MS] = [1_000, 2_000, 800];
-const AT_ONCE = 30;
+const AT_ONCE = 15;
 /** What the server looks at its connections in between, and what a busy machine needs. */
 const SLACK_MS = 5_000;
 
