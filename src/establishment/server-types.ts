@@ -139,6 +139,8 @@ export interface AuthenticationResponseInput {
   readonly vainQuestions: { readonly ofUser: number; readonly ofGateway: number };
   /** Refreshes of this gateway's members today. */
   readonly refreshesToday: number;
+  /** The PNE is in this PN by an attempt that it began after this one, which it has forgotten since. */
+  readonly isOvertaken: boolean;
   /** Verified transactions of the same PNE, which this one ends. */
   readonly earlier: readonly RegistrationKey[];
   readonly backoffUntil: ServerSeconds;

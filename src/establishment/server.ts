@@ -109,6 +109,8 @@ function verifyResponse(session: ServerSession, input: AuthenticationResponseInp
   try {
     const exchange = readExchange(session.primitives, request);
     const pne = checkResponse(session, row, exchange, request.m1, input);
+    // An attempt that the PNE had given up must not take the place of the membership that it knows.
+    if (input.isOvertaken) throw new CpnsError('superseded');
     const registering: Registering = {
       row,
       request,

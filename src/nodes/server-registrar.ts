@@ -101,6 +101,7 @@ export class Registrar {
           ...[pne?.userId ?? 0, gateway.gatewayId, now - QUESTIONS_SECONDS],
         ),
         refreshesToday: registrations.refreshesToday(gateway.gatewayId, now),
+        isOvertaken: row !== undefined && registrations.isOvertaken(row),
         homeOnline: pne !== undefined && isOnline(pne.home.gatewayId),
         pn: row && registrations.pn(row.pnId),
         earlierYes: row && registrations.earlierYes(row.pnId, row.pne),

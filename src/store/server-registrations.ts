@@ -181,6 +181,19 @@ export class RegistrationStore {
     return { joinId, homeGatewayId: GatewayId(bytesOf(row.home_gateway_id)) };
   }
 
+  /** Whether the PNE is in the PN by a join that was challenged after this one. */
+  isOvertaken({
+    gatewayId,
+    txn,
+    pnId,
+    pne,
+  }: Pick<RegistrationRow, 'gatewayId' | 'txn' | 'pnId' | 'pne'>): boolean {
+    const sql = `SELECT count(*) AS n FROM member m JOIN registration newer ON newer.join_id = m.join_id
+      WHERE m.pn_id = ? AND m.pne = ?
+        AND newer.rowid > (SELECT rowid FROM registration WHERE gateway_id = ? AND txn = ?)`;
+    return (this.#sql.one<{ n: number }>(sql, pnId, pne, gatewayId, txn)?.n ?? 0) > 0;
+  }
+
   /** In the order of the versions. */
   evidence(pnId: PnId): readonly EvidenceRecord[] {
     const sql = 'SELECT * FROM evidence WHERE pn_id = ? ORDER BY version';

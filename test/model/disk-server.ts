@@ -37,6 +37,7 @@ export type ServerDisk = Pick<
   | 'backoffUntil'
   | 'pn'
   | 'earlierYes'
+  | 'isOvertaken'
   | 'evidence'
   | 'commit'
 > & {
@@ -141,6 +142,14 @@ export class MemoryServerDisk implements ServerDisk {
       joinId: 'earlierJoin' in confirmation ? confirmation.earlierJoin : record.joinId,
       homeGatewayId,
     };
+  }
+
+  isOvertaken(row: Pick<RegistrationRow, 'gatewayId' | 'txn' | 'pnId' | 'pne'>): boolean {
+    const member = this.pn(row.pnId)?.members.find(({ pne }) => equal(pne, row.pne));
+    const place = (known: RegistrationRow | undefined) => (known ? this.all().indexOf(known) : -1);
+    return (
+      member !== undefined && place(this.registrationOfJoin(member.joinId)) > place(this.registration(row))
+    );
   }
 
   evidence(pnId: PnId): readonly EvidenceRecord[] {

@@ -31,6 +31,7 @@ type Facts = Pick<
   | 'backoffUntil'
   | 'pn'
   | 'earlierYes'
+  | 'isOvertaken'
   | 'due'
   | 'growth'
   | 'refreshesToday'
@@ -57,6 +58,7 @@ function registrar(
     backoffUntil: (gatewayId, pne) => reads.backoffUntil(gatewayId, pne),
     pn: (pnId) => reads.pn(pnId),
     earlierYes: (pnId, pne) => reads.earlierYes(pnId, pne),
+    isOvertaken: (row) => reads.isOvertaken(row),
     due: () => (due ? [due] : []),
     // Nobody here comes near what a gateway or a user may cause in a day.
     growth: () => ({ networks: 0, transactionsToday: 0, refusalsToday: 0 }),

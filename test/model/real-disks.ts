@@ -58,6 +58,7 @@ function realServer(scene: Scene): { readonly disk: ServerDisk; readonly close: 
     backoffUntil: (gatewayId, pne) => registrations.backoffUntil(gatewayId, pne),
     pn: (pnId) => registrations.pn(pnId),
     earlierYes: (pnId, pne) => registrations.earlierYes(pnId, pne),
+    isOvertaken: (row) => registrations.isOvertaken(row),
     evidence: (pnId) => registrations.evidence(pnId),
     commit: (change, clock) => registrations.commit(change, clock),
     deliveries: (gatewayId: GatewayId) => outbox.deliveries(gatewayId, 0, 100),

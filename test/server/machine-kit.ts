@@ -124,7 +124,7 @@ export class MachineKit {
       pne: this.pneFacts(),
       ...{ homeOnline: true, pn: this.pn, earlierYes: undefined, pendingOfUser: 0, earlier: [] },
       vainQuestions: { ofUser: 0, ofGateway: 0 },
-      ...{ refreshesToday: 0, backoffUntil: 0, now: NOW + 5 },
+      ...{ refreshesToday: 0, isOvertaken: false, backoffUntil: 0, now: NOW + 5 },
       ...change,
     };
   }

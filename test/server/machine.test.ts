@@ -329,6 +329,20 @@ describe('server machine: a refresh', () => {
     );
   });
 
+  it('is none when a later attempt has made the PNE a member: it has forgotten this one', () => {
+    const first = MachineKit.at('registered');
+    assert.ok(first.pn && first.row);
+    const kit = new MachineKit({ pnId: first.join.pnId });
+    kit.pn = first.pn;
+    kit.feed(kit.request());
+    const { gatewayId } = kit.facts(kit.gw1, 1);
+    const earlierYes = { joinId: first.row.joinId, homeGatewayId: gatewayId };
+    const { reply } = kit.feed(kit.response({ earlierYes, pn: first.pn, isOvertaken: true }));
+    assert.ok(reply?.kind === 'state' && reply.state.state === 'refused');
+    assert.equal(reply.state.status, 'superseded');
+    assert.ok(reply.state.outcome);
+  });
+
   it('asks again when the yes was of another home gateway', () => {
     const kit = MachineKit.at('challenged');
     const { gatewayId } = kit.facts(kit.gw2, 2);

@@ -127,6 +127,7 @@ export class VirtualServer {
         ...{ response, gateway, pne, now },
         vainQuestions: registrations.vainQuestions(pne?.userId ?? 0, caller, now - QUESTIONS_SECONDS),
         refreshesToday: registrations.refreshesToday(caller, now),
+        isOvertaken: registrations.isOvertaken(row),
         homeOnline: pne !== undefined && this.channels.has(toHex(pne.home.gatewayId)),
         pn: registrations.pn(row.pnId),
         earlierYes: registrations.earlierYes(row.pnId, row.pne),
