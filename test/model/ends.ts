@@ -2,8 +2,7 @@
  * Whether a state in which nothing more will happen is one of the ends that docs/protocol.md §12 allows: registered, with
  * the same newest inventory at the server, GW2 and every member and the outcome at GW1; or nothing of it left anywhere.
  */
-import { type Bytes, equal } from '../../src/base/bytes.ts';
-import { JOIN_ID_BYTES, JoinId } from '../../src/base/ids.ts';
+import { equal } from '../../src/base/bytes.ts';
 import type { World } from './world.ts';
 
 export type End =
@@ -12,13 +11,11 @@ export type End =
   | { readonly kind: 'illegal'; readonly why: string };
 
 const UNAWARE = 'registered, and the PNE does not know';
-const OVERTAKEN = 'an attempt that the PNE had given up has taken the place of its membership';
 const PROVISIONAL = 'the gateway holds a provisional network';
 
 /** What the next invitation mends: where no more attempts are allowed, the bound is in the way and nothing else. */
-export const MENDED_BY_INVITING: ReadonlySet<string> = new Set([UNAWARE, OVERTAKEN, PROVISIONAL]);
+export const MENDED_BY_INVITING: ReadonlySet<string> = new Set([UNAWARE, PROVISIONAL]);
 
-const joinIdOf = (th3: Bytes) => JoinId(th3.slice(0, JOIN_ID_BYTES));
 const illegal = (why: string): End => ({ kind: 'illegal', why });
 
 export function endOf(world: World): End {
@@ -57,9 +54,7 @@ function disagreement({ pnes, gateway, homes, server, scene }: World): string | 
       const isMember = members.some(({ pne }) => scene.pneNumber(pne) === number);
       const known = own.memberships().find(({ join }) => equal(join.pnId, pnId));
       if (isMember && !known) return UNAWARE;
-      if (!known || equal(known.inventory, newest.inventory)) continue;
-      const isMet = gateway.disk.join(joinIdOf(known.join.th3));
-      return isMet ? 'a PNE holds another inventory' : OVERTAKEN;
+      if (known && !equal(known.inventory, newest.inventory)) return 'a PNE holds another inventory';
     }
   }
   for (const row of disk.all()) {
