@@ -13,7 +13,8 @@ import { type Defect, PARTIES, type Party, ROLES } from './plan.ts';
 import { checkJournal, describeViolation, type JournalEntry } from './safety.ts';
 import { type GatewayView, type PartyView, type PneView, readState, type ServerView } from './state-view.ts';
 import type { StepRow } from './steps.ts';
-import { type Template, World } from './world.ts';
+import type { Template } from './town.ts';
+import { World } from './world.ts';
 
 export interface CellOptions {
   readonly template: Template;

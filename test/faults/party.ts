@@ -1,5 +1,5 @@
 /**
- * One party of a cell as a process: started with a plan, killed, stopped, continued, started again on the same state.
+ * One party of a world as a process: started with a plan, killed, stopped, continued, started again on the same state.
  * Owns the wire to its preload: stops, reports and the journal. Must not know which fault is being tried.
  */
 import { execFileSync } from 'node:child_process';
@@ -9,21 +9,25 @@ import { pathToFileURL } from 'node:url';
 import type { Part } from '../../src/cli/demo/cast.ts';
 import type { Child, Children, StartExtras } from '../../src/cli/demo/children.ts';
 import { LineCutter } from '../../src/nodes/control-lines.ts';
-import { type FromProcess, type Party, PLAN_VARIABLE, type Plan, ROLES, type ToProcess } from './plan.ts';
+import { type FromProcess, PLAN_VARIABLE, type Plan, type ToProcess } from './plan.ts';
 import type { JournalEntry } from './safety.ts';
 
 /** Longest line of the journal: a view with every inventory and all evidence. */
 const MAX_LINE_BYTES = 4 * 1024 * 1024;
 
 export interface PartyOptions {
-  readonly party: Party;
+  /** Its name in the journal. */
+  readonly party: string;
+  readonly role: Plan['role'];
   readonly part: Part;
   readonly children: Children;
   /** `pne run …` without the state. */
   readonly args: readonly string[];
   readonly preload: string;
   readonly clockFile: string;
-  readonly journalFile: string;
+  /** Where the journal is kept; absent when whoever takes the entries is all who wants them. */
+  readonly journalFile?: string | undefined;
+  readonly errands?: string | undefined;
   readonly onEntry: (entry: JournalEntry) => void;
 }
 
@@ -40,9 +44,9 @@ export function underPlan(preload: string, plan: Plan, onWire: (wire: Duplex) =>
 export type LifePlan = Pick<Plan, 'trap' | 'fault' | 'defect'>;
 
 export class PartyProcess {
-  readonly party: Party;
+  readonly party: string;
   readonly #options: PartyOptions;
-  readonly #journal: number;
+  readonly #journal: number | undefined;
   #child: Child | undefined;
   #wire: Duplex | undefined;
   #stopped = signalled();
@@ -51,12 +55,18 @@ export class PartyProcess {
   constructor(options: PartyOptions) {
     this.party = options.party;
     this.#options = options;
-    this.#journal = openSync(options.journalFile, 'a', 0o600);
+    const { journalFile } = options;
+    this.#journal = journalFile === undefined ? undefined : openSync(journalFile, 'a', 0o600);
     writeFileSync(options.clockFile, '0', { mode: 0o600 });
   }
 
   get alive(): boolean {
     return this.#child !== undefined;
+  }
+
+  /** Of its present life. */
+  get pid(): number | undefined {
+    return this.#child?.pid;
   }
 
   /** Settles when the trap has closed: the whole process stands still. */
@@ -69,12 +79,16 @@ export class PartyProcess {
     return this.#done.promise;
   }
 
-  /** @returns once the program says that it is ready */
+  /** @returns once the program says that it is ready @throws Error when it ends before */
   async start(plan: LifePlan = {}): Promise<void> {
-    const { part, children, args, preload, clockFile, party } = this.#options;
+    const { part, children, args, preload, clockFile, party, role, errands } = this.#options;
     this.#stopped = signalled();
     this.#done = signalled();
-    const whole: Plan = { party, role: ROLES[party], stateDir: part.stateDir, clockFile, ...plan };
+    const whole: Plan = {
+      ...{ party, role, stateDir: part.stateDir, clockFile },
+      ...(errands !== undefined && { errands }),
+      ...plan,
+    };
     const child = children.start(
       part.name,
       [...args, '--state', part.stateDir, '--config', part.configFile],
@@ -129,7 +143,7 @@ export class PartyProcess {
   }
 
   close(): void {
-    closeSync(this.#journal);
+    if (this.#journal !== undefined) closeSync(this.#journal);
   }
 
   #listen(wire: Duplex): void {
@@ -141,7 +155,7 @@ export class PartyProcess {
 
   #take(line: string): void {
     if (line.startsWith('{"atNs"')) {
-      writeSync(this.#journal, `${line}\n`);
+      if (this.#journal !== undefined) writeSync(this.#journal, `${line}\n`);
       this.#options.onEntry(JSON.parse(line) as JournalEntry);
       return;
     }

@@ -58,11 +58,14 @@ export const DEFECTS = ['pending-not-written', 'verified-before-written'] as con
 export type Defect = (typeof DEFECTS)[number];
 
 export interface Plan {
-  readonly party: Party;
+  /** Name in the journal; of the matrix's four it is a {@link Party}. */
+  readonly party: string;
   readonly role: 'pne' | 'gateway' | 'server';
   readonly stateDir: string;
   /** Holds the number of milliseconds that this party's wall clock is off. */
   readonly clockFile: string;
+  /** Where it listens for errands, see preload-errands.ts; absent for none. */
+  readonly errands?: string;
   readonly trap?: Trap;
   readonly fault?: OwnFault;
   readonly defect?: Defect;

@@ -18,6 +18,8 @@ if (text !== undefined) {
   installNetwork(plan.fault);
   if (plan.defect) installDefect(plan.defect);
   installTraps(plan.trap, obey, installJournal(plan));
+  // Not loaded for nothing: it brings a whole node with it.
+  if (plan.errands !== undefined) await (await import('./preload-errands.ts')).installErrands(plan);
   process.on('SIGUSR2', resetAll);
 }
 

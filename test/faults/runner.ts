@@ -10,7 +10,7 @@ import { type CellOptions, runCell } from './cell.ts';
 import { COLUMNS, type Column } from './columns.ts';
 import type { ReportedCell } from './matrix-report.ts';
 import { STEPS, type StepRow } from './steps.ts';
-import { makeTemplate } from './world.ts';
+import { makeTemplate } from './town.ts';
 
 /** Longer than this, and a cell is one that waits. */
 const WAITING_MS = 5_000;
