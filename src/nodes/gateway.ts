@@ -442,11 +442,16 @@ export class GatewayNode {
     return { pnId, name, setupType: 'new' };
   }
 
-  /** What a crash left of attempts that never came to a join: no link is there that would end and take it along. */
+  /**
+   * What a crash left of attempts that never came to a join: no link is there that would end and take it along. Where this
+   * gateway still invites to it, it stays and is used: a PNE may have signed for it, and forgets that at its next join there.
+   */
   #dropProvisional(): void {
     const { networks } = this.#parts.store;
-    for (const { pnId, setup } of networks.pns())
-      if (setup === 'provisional') networks.removePn(pnId, 'provisional');
+    const { invite, name } = this.#options.config.pn;
+    for (const pn of networks.pns())
+      if (pn.setup === 'provisional' && !(invite && pn.inviting && pn.name === name))
+        networks.removePn(pn.pnId, 'provisional');
   }
 
   /** A PN that no other link needs and that never had a member vanishes with the failure. */
