@@ -260,6 +260,23 @@ describe('server: registrations', () => {
     }
   });
 
+  it('does not let an attempt that was given up take the place of a later one, however late it comes', async () => {
+    const someone = await kit.addPne(gw1);
+    const givenUp = joinOf(gw2, someone);
+    const { challenge } = await gw2.client.registerPn(givenUp.txn, givenUp.body);
+    const { response, th3 } = givenUp.respond(challenge);
+    const later = await begin(someone, { pnId: givenUp.pnId });
+    await finish(later);
+    const state = await gw2.client.respond(givenUp.txn, response);
+    assert.equal(state.status, 'superseded');
+    assert.ok(state.outcome);
+    assert.equal(verifyOutcome(primitives, gw2.serverKeys, th3, state.outcome).status, 'superseded');
+    assert.equal((await gw2.client.transaction(later.join.txn)).state, 'registered');
+    // A join that is challenged after it is a refresh as ever.
+    const again = await begin(someone, { pnId: givenUp.pnId });
+    assert.equal(again.state.state, 'registered');
+  });
+
   it('allows 16 open transactions a gateway', async () => {
     const someone = await kit.addPne(gw1);
     const joins = Array.from({ length: 17 }, () => joinOf(gw2, someone));
