@@ -219,8 +219,17 @@ class NobleCentral implements Central {
     this.#scanning = true;
     this.#heardAt = performance.now();
     const started = eventWithin(this.#noble, 'scanStart', SCAN_DEADLINE_MS);
-    this.#noble.startScanning([PLAIN_SERVICE_UUID], true);
-    return started;
+    return this.#beginScan() && (await started);
+  }
+
+  /** GUARD(N16): noble throws when the controller is off or has turned out to be without LE. The watch tries again. */
+  #beginScan(): boolean {
+    try {
+      this.#noble.startScanning([PLAIN_SERVICE_UUID], true);
+      return true;
+    } catch {
+      return false;
+    }
   }
 
   async #pauseScan(): Promise<void> {
@@ -235,7 +244,7 @@ class NobleCentral implements Central {
   #watchScan(): void {
     if (!this.#scanning || performance.now() - this.#heardAt < this.#scanSilenceMs) return;
     this.#heardAt = performance.now();
-    this.#noble.startScanning([PLAIN_SERVICE_UUID], true); // disables first
+    this.#beginScan(); // disables first
   }
 
   #discovered(peripheral: NoblePeripheral): void {

@@ -227,7 +227,12 @@ class BlenoPeripheral implements Peripheral {
       );
       this.#bleno.on('advertisingStart', onStart);
       this.#bleno.on('advertisingStartError', onError);
-      start();
+      try {
+        start();
+      } catch (error) {
+        // GUARD(B8): bleno throws when the controller has turned out to be off or without LE.
+        onError(error instanceof Error ? error : new Error(String(error)));
+      }
     });
   }
 
