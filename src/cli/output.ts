@@ -3,9 +3,27 @@
  * Owns the forms. Results go to stdout, everything else to stderr.
  */
 
+/** What a terminal may act upon, or what makes one line look like two. */
+const NOT_INERT = /[\p{C}\p{Zl}\p{Zp}]/gu;
+
+/** A text that somebody else chose, with everything that is no visible character as `\uXXXX`. */
+export function inert(text: string): string {
+  return text.replace(NOT_INERT, (found) =>
+    found
+      .split('')
+      .map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
+      .join(''),
+  );
+}
+
+/** A value as JSON, inert and still the same JSON. @param spaces of indentation; on one line without */
+export function inertJson(value: unknown, spaces?: number): string {
+  return JSON.stringify(value, undefined, spaces).split('\n').map(inert).join('\n');
+}
+
 /** Prints a value as JSON with two spaces, or what `human` makes of it. */
 export function print(json: boolean | undefined, value: unknown, human: () => string): void {
-  process.stdout.write(`${json ? JSON.stringify(value, undefined, 2) : human()}\n`);
+  process.stdout.write(`${json ? inertJson(value, 2) : human()}\n`);
 }
 
 /** Columns as wide as their widest cell; two spaces between. */

@@ -4,8 +4,11 @@
  */
 import assert from 'node:assert/strict';
 import { type Bytes, concat, fromHex, toHex } from '../../src/base/bytes.ts';
+import { Thumbprint } from '../../src/base/ids.ts';
 import { CPNS_DOWN_UUID, CPNS_UP_UUID } from '../../src/bluetooth/gatt-service.ts';
 import { btsnoopFileHeader, btsnoopRecordHeader } from '../../src/bluetooth/hci/btsnoop.ts';
+import { traceCapture } from '../../src/cli/actions/trace.ts';
+import { inertJson } from '../../src/cli/output.ts';
 import { readBtsnoop } from '../../src/cli/trace/btsnoop-reader.ts';
 import { GattCapture } from '../../src/cli/trace/gatt-capture.ts';
 import { type LinkSecrets, parseKeyLog } from '../../src/cli/trace/key-log.ts';
@@ -260,6 +263,26 @@ describe('trace', () => {
       text,
       `  a: 1\n  list: 1, 2\n  items:\n    [0]:\n      b: x\n  long: ${'0'.repeat(64)}… (64 bytes)`,
     );
+  });
+
+  it('shows what a peer wrote, and an instant that no calendar has, without harm to a terminal', () => {
+    const packet = Buffer.from('0240200900050004005201000800', 'hex');
+    const header = btsnoopRecordHeader(packet, true, 0n);
+    header.writeBigInt64BE(0x7fff_ffff_ffff_ffffn, 16);
+    const lines: string[] = [];
+    const output = { result: (text: string) => lines.push(text), note: (text: string) => lines.push(text) };
+    const file = Buffer.concat([btsnoopFileHeader(), header, packet]);
+    traceCapture(file, new Map(), { segments: true }, output);
+    assert.match(lines[0] ?? '', /^\?\?:\?\?:\?\?\.\?\?\? {2}#1 {2}packet 1/);
+    const thumbprint = Thumbprint(new Uint8Array(32));
+    const hostile = '\u001b[2Jwiped\nok: true\u202e';
+    const body = PnSetupResponse.encode({
+      ...{ status: 'ok', capability: new Uint8Array(1), homeAddress: hostile, thumbprint },
+    });
+    const text = formatView(viewMessage('PnSetupResponse', body) ?? '', '');
+    assert.match(text, /homeAddress: \\u001b\[2Jwiped\\u000aok: true\\u202e\n/);
+    assert.deepEqual(JSON.parse(inertJson({ hostile })), { hostile });
+    assert.doesNotMatch(inertJson({ hostile }, 2), /[^\P{C}\n]/u);
   });
 
   it('knows every message by the name people use', () => {

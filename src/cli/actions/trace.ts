@@ -7,11 +7,11 @@ import { nearest } from '../../config/suggest.ts';
 import { parseSegment } from '../../link/segment.ts';
 import { nodePrimitives } from '../../security/primitives-node.ts';
 import { UsageError } from '../exit-codes.ts';
-import { print } from '../output.ts';
+import { inertJson, print } from '../output.ts';
 import { readOneLine } from '../prompt.ts';
 import { readBtsnoop } from '../trace/btsnoop-reader.ts';
 import { type CapturedSegment, GattCapture } from '../trace/gatt-capture.ts';
-import { parseKeyLog } from '../trace/key-log.ts';
+import { type LinkSecrets, parseKeyLog } from '../trace/key-log.ts';
 import { type DecodedMessage, LinkDecoder } from '../trace/link-decoder.ts';
 import { formatView, messageNames, type View, viewMessage } from '../trace/message-view.ts';
 
@@ -26,33 +26,59 @@ export async function traceFile(file: string | undefined, options: Options): Pro
   if (options.message !== undefined) return traceMessage(options.message, file, options.json);
   if (file === undefined) throw new UsageError('name a capture, or a message with --message');
   const keys = options.keylog === undefined ? new Map() : parseKeyLog(readText(options.keylog));
+  traceCapture(readBytes(file), keys, options, {
+    result: (text) => process.stdout.write(`${text}\n`),
+    note: (text) => process.stderr.write(`${text}\n`),
+  });
+}
+
+/** Where lines go: what was found, and what is said about it. */
+export interface TraceOutput {
+  readonly result: (text: string) => void;
+  readonly note: (text: string) => void;
+}
+
+/**
+ * A capture message by message; it may be a stranger's.
+ * @throws UsageError when it is no btsnoop file of H4, or a damaged one
+ */
+export function traceCapture(
+  file: Buffer,
+  keys: ReadonlyMap<string, LinkSecrets>,
+  options: Options,
+  output: TraceOutput,
+): void {
   const primitives = nodePrimitives();
   const gatt = new GattCapture();
   const links = new Map<number, LinkDecoder>();
   let [messages, closed] = [0, 0];
-  for (const packet of readBtsnoop(readBytes(file))) {
+  for (const packet of readBtsnoop(file)) {
     const segment = gatt.push(packet);
     if (!segment) continue;
     const link = links.get(segment.connection) ?? new LinkDecoder(primitives, keys);
     links.set(segment.connection, link);
-    if (options.segments) showSegment(segment, options.json);
-    const message = decode(link, segment);
+    if (options.segments) showSegment(segment, options.json, output);
+    const message = decode(link, segment, output);
     if (!message) continue;
     messages++;
     if (message.body === undefined) closed++;
-    showMessage(message, options.json);
+    showMessage(message, options.json, output);
   }
   if (options.json) return;
   const hint = closed > 0 && options.keylog === undefined ? '; --keylog FILE opens them' : '';
-  process.stderr.write(`${links.size} links, ${messages} messages, ${closed} of them not opened${hint}\n`);
+  output.note(`${links.size} links, ${messages} messages, ${closed} of them not opened${hint}`);
 }
 
 /** A segment that is none ends what can be read of its link, not the trace. */
-function decode(link: LinkDecoder, segment: CapturedSegment): DecodedMessage | undefined {
+function decode(
+  link: LinkDecoder,
+  segment: CapturedSegment,
+  { note }: TraceOutput,
+): DecodedMessage | undefined {
   try {
     return link.push(segment);
   } catch (error) {
-    process.stderr.write(`packet ${segment.number}: ${error instanceof Error ? error.message : error}\n`);
+    note(`packet ${segment.number}: ${error instanceof Error ? error.message : error}`);
     return undefined;
   }
 }
@@ -67,34 +93,35 @@ function fieldsOf({ name, body }: DecodedMessage): { readonly fields?: View; rea
   }
 }
 
-function showMessage(message: DecodedMessage, json: boolean | undefined): void {
+function showMessage(message: DecodedMessage, json: boolean | undefined, { result }: TraceOutput): void {
   const { fields, problem = message.problem } = fieldsOf(message);
   const { body: _body, ...facts } = message;
   if (json) {
-    process.stdout.write(`${JSON.stringify({ ...facts, fields, problem })}\n`);
+    result(inertJson({ ...facts, fields, problem }));
     return;
   }
   const { from, name, bytes, segments, epoch, lane, link, linkKind, connection } = message;
   const to = { gateway: 'pne', pne: 'gateway', central: 'peripheral', peripheral: 'central' }[from];
   const where = link === '' ? '' : `, link ${link} (${linkKind})`;
   const size = `${bytes} bytes in ${segments} segment${segments === 1 ? '' : 's'}`;
-  process.stdout.write(
-    `${time(message.atMs)}  #${connection}  ${from} -> ${to}  ${name}  ${size}, epoch ${epoch}, lane ${lane}${where}\n`,
+  result(
+    `${time(message.atMs)}  #${connection}  ${from} -> ${to}  ${name}  ${size}, epoch ${epoch}, lane ${lane}${where}`,
   );
-  if (fields !== undefined) process.stdout.write(`${formatView(fields, '    ')}\n`);
-  if (problem !== undefined) process.stdout.write(`    (${problem})\n`);
+  if (fields !== undefined) result(formatView(fields, '    '));
+  if (problem !== undefined) result(`    (${problem})`);
 }
 
 function showSegment(
   { number, atMs, connection, from, segment }: CapturedSegment,
   json: boolean | undefined,
+  { result }: TraceOutput,
 ): void {
   let text: string;
   try {
     const { bare, start, end, lane, epoch, seq, grant, length, payload } = parseSegment(segment);
     const parts = { bare, start, end, lane, epoch, seq, grant, length, payload: payload.length };
     if (json) {
-      process.stdout.write(`${JSON.stringify({ segment: parts, number, atMs, connection, from })}\n`);
+      result(inertJson({ segment: parts, number, atMs, connection, from }));
       return;
     }
     const flags = [bare && 'bare', start && 'start', end && 'end'].filter(Boolean).join(' ') || 'more';
@@ -102,10 +129,14 @@ function showSegment(
   } catch (error) {
     text = error instanceof Error ? error.message : String(error);
   }
-  process.stdout.write(`${time(atMs)}  #${connection}  packet ${number} of the ${from}: ${text}\n`);
+  result(`${time(atMs)}  #${connection}  packet ${number} of the ${from}: ${text}`);
 }
 
-const time = (atMs: number): string => new Date(atMs).toISOString().slice(11, 23);
+/** The time of day; a capture may state an instant that no calendar has. */
+function time(atMs: number): string {
+  const date = new Date(atMs);
+  return Number.isNaN(date.getTime()) ? '??:??:??.???' : date.toISOString().slice(11, 23);
+}
 
 async function traceMessage(
   name: string,

@@ -9,6 +9,7 @@ import type { Schema } from '../../messages/schema.ts';
 import type { Choice, Fields } from '../../messages/schema-map.ts';
 import { unpadPnSetupResponse } from '../../messages/setup.ts';
 import { parseSign1 } from '../../security/cose.ts';
+import { inert } from '../output.ts';
 
 export type View = string | number | boolean | null | readonly View[] | { readonly [name: string]: View };
 
@@ -102,8 +103,9 @@ export function formatView(view: View, indent: string): string {
     .join('\n');
 }
 
+/** Texts are whatever the peer wrote, where a message has free ones. */
 function leaf(view: View): string {
-  const text = String(view);
+  const text = inert(String(view));
   const long = text.length > LONG_HEX && /^[0-9a-f]+$/.test(text);
   return long ? `${text.slice(0, LONG_HEX)}… (${text.length / 2} bytes)` : text;
 }
