@@ -73,7 +73,7 @@ export class Pair {
     const common = (i: 0 | 1) => ({
       transportSegmentBytes: options.segmentBytes?.[i] ?? 244,
       primitives: options.primitives ?? PRIMITIVES,
-      ephemeral: PRIMITIVES.generateEphemeral(),
+      ephemeral: (options.primitives ?? PRIMITIVES).generateEphemeral(),
       credits: options.credits?.[i] ?? 32,
       ...(options.recordLimit !== undefined && { recordLimit: options.recordLimit }),
       ...(options.queueBytes !== undefined && { queueBytes: options.queueBytes }),
