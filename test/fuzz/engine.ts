@@ -94,12 +94,13 @@ export class Fuzzer {
 
   async #run(ms: number): Promise<TargetReport> {
     const { coverage, stopped, onProgress } = this.#session;
-    for (const seed of this.#bench.seeds) await this.#try(seed);
+    this.#startedAt = performance.now();
+    for (const seed of this.#bench.seeds) if (!stopped()) await this.#try(seed);
     coverage.look(true);
     this.#blocksAtStart = coverage.snapshot();
     this.#baseBytes = retainedBytes();
-    this.#startedAt = performance.now();
-    let auditedAt = this.#startedAt;
+    let auditedAt = performance.now();
+    await this.#fire();
     while (performance.now() - this.#startedAt < ms && !stopped() && this.#finds.length < MAX_FINDS) {
       await this.#fire();
       if (performance.now() - auditedAt > AUDIT_MS) {

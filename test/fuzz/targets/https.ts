@@ -13,7 +13,7 @@ import { ProblemDetails } from '../../../src/messages/problem.ts';
 import { PnRegistrationRequest } from '../../../src/messages/registration.ts';
 import { transcript1, transcript2 } from '../../../src/security/key-schedule.ts';
 import { createCertificateRequest } from '../../../src/security/x509.ts';
-import { openDatabase } from '../../../src/store/sqlite.ts';
+import { connectDatabase } from '../../../src/store/sqlite-driver.ts';
 import { SAMPLES } from '../../messages/samples.ts';
 import { primitives } from '../../support/join.ts';
 import {
@@ -35,7 +35,6 @@ import {
 } from '../target.ts';
 
 const METHODS = ['PUT', 'POST', 'GET', 'DELETE', 'PATCH', 'HEAD', 'OPTIONS'];
-const ANSWER_WITHIN_MS = 2_000;
 /** `:txn` is computed from the body, `:id` are 16 bytes of the input. */
 const PATHS = [
   ...[
@@ -110,16 +109,13 @@ class HttpsBench implements Bench {
     const path = this.#path(byteAt(head, 1), id, body);
     const method = pick(METHODS, byteAt(head, 0));
     const stranger = byteAt(head, 3) === 1;
-    const startedAt = performance.now();
     const answer = await this.#ask(method, path, pick(TYPES, byteAt(head, 2)), body, stranger);
-    if (!answer) return;
-    assert.ok(performance.now() - startedAt < ANSWER_WITHIN_MS, 'an answer that takes longer than it may');
-    judge(answer, method);
+    if (answer) judge(answer, method);
   }
 
   /** The store keeps within bounds, and an honest request is still served. */
   async audit(): Promise<void> {
-    const database = openDatabase(join(this.#kit.stateDir, 'server.db'), [], { skipIntegrityCheck: true });
+    const database = connectDatabase(join(this.#kit.stateDir, 'server.db'));
     try {
       for (const table of TABLES) {
         const { rows } = database.prepare(`SELECT count(*) AS rows FROM ${table}`).get() as { rows: number };
@@ -265,6 +261,7 @@ export const httpsTarget: Target = {
   about: 'every path and body against the real server, as a gateway and as a stranger',
   sources: ['https/server', 'https/problem', 'nodes/server', 'establishment/server'],
   cpuMs: 250,
+  waitMs: 2_000,
   allocBytes: 32 * 1024 * 1024,
   weight: 2,
   open: () => HttpsBench.open(),

@@ -248,14 +248,19 @@ export const splitTarget: Target = {
       [part(41, 3), part(1, 255, 255), part(0, 0, 243), part(0, 0, 244), part(0, 0, 245)],
     ],
     run: ([sizes, ...rest]) => {
-      const messages = rest.slice(0, 12).map((op): Whole => {
+      const messages = rest.slice(0, 4).map((op): Whole => {
         const length = Math.max(1, (byteAt(op, 1) << 8) | byteAt(op, 2));
         return { lane: byteAt(op, 0) & 1 ? 1 : 0, bytes: pattern(length) };
       });
       for (const size of [244, 20 + (byteAt(sizes, 0) % 225), 20 + (byteAt(sizes, 1) % 225)]) {
         const whole = throughSegments(messages, size, 32);
-        for (const lane of [0, 1] as const)
-          assert.deepEqual(ofLane(whole, lane), ofLane(messages, lane), `cut to ${size}`);
+        for (const lane of [0, 1] as const) {
+          const [out, expected] = [ofLane(whole, lane), ofLane(messages, lane)];
+          assert.equal(out.length, expected.length, `cut to ${size}`);
+          // By hand: comparing arrays of 64 KiB by assert takes longer than everything else.
+          for (const [i, { bytes }] of out.entries())
+            assert.equal(Buffer.compare(bytes, expected[i]?.bytes ?? part()), 0, `cut to ${size}`);
+        }
       }
     },
   }),
