@@ -2,14 +2,13 @@
  * One target under fire for a while: inputs are mutated from a corpus that grows by what reaches new blocks, each run is
  * held to its limits of time and memory, and what breaks is minimised. Owns the loop and the figures of its report.
  */
-import { getHeapStatistics, setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
+import { getHeapStatistics } from 'node:v8';
 import fc from 'fast-check';
 import type { Coverage } from './coverage.ts';
 import { Dice } from './dice.ts';
 import { type Find, minimise } from './finds.ts';
 import { mutate } from './mutate.ts';
-import { Runner } from './runner.ts';
+import { collectGarbage, Runner } from './runner.ts';
 import type { Bench, Input, Target } from './target.ts';
 import type { Watch } from './watch.ts';
 
@@ -22,9 +21,6 @@ const DRAWN_EVERY = 10;
 const DRAWN_AT_ONCE = 64;
 /** What may stay behind after garbage collection, beside the corpus: 8 MiB, and what V8 keeps for code it compiles. */
 const RETAINED_BYTES = 16 * 1024 * 1024;
-
-setFlagsFromString('--expose-gc');
-const collectGarbage = runInNewContext('gc') as () => void;
 
 export interface TargetReport {
   readonly target: string;

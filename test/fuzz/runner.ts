@@ -3,7 +3,8 @@
  * what the target allows. Owns the measuring; a limit counts as broken only when the same input breaks it three times,
  * since a busy machine slows anything once.
  */
-import { getHeapStatistics } from 'node:v8';
+import { getHeapStatistics, setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import type { Bench, Input, Target } from './target.ts';
 import type { Watch } from './watch.ts';
 
@@ -15,6 +16,9 @@ const HANG_MS = 20_000;
 /** Below this a run can't have allocated much. */
 const WORTH_A_LOOK_MS = 2;
 const CONFIRMATIONS = 3;
+
+setFlagsFromString('--expose-gc');
+export const collectGarbage = runInNewContext('gc') as () => void;
 
 const OURS = /(?:src|test)\/[\w./-]+:\d+/;
 
@@ -39,8 +43,11 @@ export class Runner {
   async run(input: Input): Promise<string | undefined> {
     const broken = await this.#once(input);
     if (broken === undefined || broken.firm) return broken?.error;
-    for (let i = 0; i < CONFIRMATIONS; i++)
+    for (let i = 0; i < CONFIRMATIONS; i++) {
+      // Garbage of before, collected within a run, would hide what the run takes.
+      collectGarbage();
       if ((await this.#once(input))?.error !== broken.error) return undefined;
+    }
     return broken.error;
   }
 
