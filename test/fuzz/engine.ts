@@ -119,7 +119,10 @@ export class Fuzzer {
     const tookMs = performance.now() - startedAt;
     if (tookMs < BATCH_MS / 2) this.#batch = Math.min(1024, this.#batch * 2);
     else if (tookMs > 2 * BATCH_MS) this.#batch = Math.max(1, this.#batch >> 1);
-    if (this.#session.guided && this.#session.coverage.look(false) > 0) await this.#keepWhatIsNew(inputs);
+    if (!this.#session.guided || this.#session.coverage.look(false) === 0) return;
+    await this.#keepWhatIsNew(inputs);
+    // Looking for the one that was new costs runs by the logarithm: small batches while much is new.
+    this.#batch = Math.max(1, this.#batch >> 2);
   }
 
   /** Halves a batch until each input that reached something new is found. A look can't be divided, so they run again. */

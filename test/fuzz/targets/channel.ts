@@ -18,8 +18,11 @@ import { testCa } from '../../gateway/server-side/tls-samples.ts';
 import { SAMPLES } from '../../messages/samples.ts';
 import { ServerKit, type TestGateway } from '../../support/server-kit.ts';
 import { type Bench, byteAt, type Input, part, pick, type Target } from '../target.ts';
+import { NO_HURRY } from './https.ts';
 
 const MAX_STEPS = 12;
+/** A gateway may dial 30 times and then once in two seconds, so there are several. */
+const GATEWAYS = 12;
 
 /** First byte of a part: 0 binary, 1 text, 2 ping, 3 pong, 4 close, 5 bytes past the WebSocket, 6 a frame of its own making. */
 function say(socket: Socket, step: Uint8Array): void {
@@ -48,28 +51,24 @@ class ServerChannelBench implements Bench {
     [part(6, 2, 0x7f, ...new Uint8Array(8).fill(0xff))],
   ];
   readonly #kit = new ServerKit();
-  #gateway: TestGateway | undefined;
+  readonly #gateways: TestGateway[] = [];
+  #next = 0;
   #honest: TestGateway | undefined;
 
   static async open(): Promise<ServerChannelBench> {
     const bench = new ServerChannelBench();
     const kit = bench.#kit;
-    await kit.start();
+    await kit.start({ transportLimits: NO_HURRY });
     kit.addUser('bob');
-    bench.#gateway = await kit.addGateway('bob', 'van');
+    for (let i = 0; i < GATEWAYS; i++) bench.#gateways.push(await kit.addGateway('bob', `van ${i}`));
     bench.#honest = await kit.addGateway('bob', 'hall');
     await bench.#honest.online(kit.server.url);
     return bench;
   }
 
   async run(steps: Input): Promise<void> {
-    const { server } = this.#kit;
-    const tls = this.#gateway?.tls;
-    const socket = new WebSocket(`${server.url.replace('https', 'wss')}/cpns/v1/channel`, 'cpns1', {
-      ...{ ca: server.caPem, cert: tls?.certPem, key: tls?.keyPem, perMessageDeflate: false },
-    });
-    socket.on('error', () => {});
-    await once(socket, 'open');
+    const socket = await this.#dial();
+    if (!socket) return;
     const closed = once(socket, 'close');
     for (const step of steps.slice(0, MAX_STEPS)) {
       say(socket, step);
@@ -78,6 +77,31 @@ class ServerChannelBench implements Bench {
     socket.close();
     socket.terminate();
     await closed;
+  }
+
+  /** Nothing when this gateway has dialled more often than it may: the server says so, and another takes its turn. */
+  async #dial(): Promise<WebSocket | undefined> {
+    const { server } = this.#kit;
+    const { tls } = pick(this.#gateways, this.#next++);
+    const socket = new WebSocket(`${server.url.replace('https', 'wss')}/cpns/v1/channel`, 'cpns1', {
+      ...{ ca: server.caPem, cert: tls.certPem, key: tls.keyPem, perMessageDeflate: false },
+    });
+    const refused = new Promise<number>((resolve) => {
+      socket.on('unexpected-response', (request, response) => {
+        request.destroy();
+        resolve(response.statusCode ?? 0);
+      });
+    });
+    const opened = new Promise<'open'>((resolve, reject) => {
+      socket.on('open', () => resolve('open'));
+      socket.on('error', reject);
+    });
+    const outcome = await Promise.race([opened, refused]);
+    if (outcome === 'open') return socket;
+    opened.catch(() => {});
+    assert.equal(outcome, 429, 'refused, and not for the number of dials');
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    return undefined;
   }
 
   async audit(): Promise<void> {

@@ -73,6 +73,9 @@ const MAX_ROWS = 4_096;
 /** Statuses that no request of a client may cause while the server is sound. */
 const NEVER = ['internal', 'cannot-persist', 'clock-implausible', 'shutting-down'];
 
+/** The limits of the load are held by test/hostile; here they would only hide what is behind them. */
+export const NO_HURRY = { requestsPerGatewayPerSecond: 10_000, handshakesPerAddressPerSecond: 1_000 };
+
 interface Answer {
   readonly httpStatus: number;
   readonly mediaType: string;
@@ -97,7 +100,7 @@ class HttpsBench implements Bench {
 
   static async open(): Promise<HttpsBench> {
     const kit = new ServerKit();
-    await kit.start();
+    await kit.start({ transportLimits: NO_HURRY });
     for (const user of ['alice', 'bob']) kit.addUser(user);
     const home = await kit.addGateway('alice', 'hall');
     const gateway = await kit.addGateway('bob', 'van');
