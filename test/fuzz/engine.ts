@@ -57,6 +57,8 @@ export class Fuzzer {
   #made = 0;
   #batch = 1;
   #startedAt = performance.now();
+  /** Set at the end. */
+  #seconds: number | undefined;
   #blocksAtStart: ReadonlyMap<string, Uint8Array> = new Map();
   #baseBytes = 0;
   #peakGrowthBytes = 0;
@@ -81,14 +83,14 @@ export class Fuzzer {
     // Before the sources are loaded, so that their functions are compiled with counters.
     session.coverage.begin(target.sources.map((source) => `src/${source}`));
     const bench = await target.open();
-    try {
-      return await new Fuzzer(target, bench, index, seed, session).#run(ms);
-    } finally {
-      await bench.close?.();
-    }
+    const fuzzer = new Fuzzer(target, bench, index, seed, session);
+    await fuzzer.#run(ms);
+    const broken = await fuzzer.#runner.close();
+    if (broken !== undefined) fuzzer.#note(broken, fuzzer.#runner.lastInput);
+    return fuzzer.#report();
   }
 
-  async #run(ms: number): Promise<TargetReport> {
+  async #run(ms: number): Promise<void> {
     const { coverage, stopped, onProgress } = this.#session;
     this.#startedAt = performance.now();
     for (const seed of this.#bench.seeds) if (!stopped()) await this.#try(seed);
@@ -109,7 +111,7 @@ export class Fuzzer {
     }
     await this.#audit();
     coverage.look(true);
-    return this.#report();
+    this.#seconds = (performance.now() - this.#startedAt) / 1000;
   }
 
   async #fire(): Promise<void> {
@@ -168,7 +170,7 @@ export class Fuzzer {
     const error = await this.#runner.run(input);
     if (error === undefined || this.#finds.some((find) => find.error === error)) return;
     const parts = await minimise(input, error, (candidate) => this.#runner.run(candidate));
-    this.#finds.push({ target: this.#target.name, error, parts });
+    this.#note(error, parts);
   }
 
   async #audit(): Promise<void> {
@@ -179,15 +181,19 @@ export class Fuzzer {
     const broken =
       error ??
       (growth > (this.#target.retainedBytes ?? RETAINED_BYTES) ? 'memory that is not given back' : undefined);
-    if (broken !== undefined && !this.#finds.some((find) => find.error === broken))
-      this.#finds.push({ target: this.#target.name, error: broken, parts: this.#runner.lastInput });
+    if (broken !== undefined) this.#note(broken, this.#runner.lastInput);
+  }
+
+  #note(error: string, parts: Input): void {
+    if (!this.#finds.some((find) => find.error === error))
+      this.#finds.push({ target: this.#target.name, error, parts });
   }
 
   #report(): TargetReport {
     return {
       target: this.#target.name,
       runs: this.#runner.runs,
-      seconds: (performance.now() - this.#startedAt) / 1000,
+      seconds: this.#seconds ?? (performance.now() - this.#startedAt) / 1000,
       corpus: this.#corpus.length,
       blocksAtStart: this.#session.coverage.count(this.#blocksAtStart),
       blocksAtEnd: this.#session.coverage.count(),

@@ -51,9 +51,18 @@ export class Runner {
     return broken.error;
   }
 
-  async audit(): Promise<string | undefined> {
+  audit(): Promise<string | undefined> {
+    return this.#outside(() => this.#bench.audit?.());
+  }
+
+  /** Closes the bench: that everything can be closed is a promise too. */
+  close(): Promise<string | undefined> {
+    return this.#outside(() => this.#bench.close?.());
+  }
+
+  async #outside(work: () => void | Promise<void>): Promise<string | undefined> {
     try {
-      await this.#bench.audit?.();
+      await work();
       return strays.splice(0).map(inOneLine)[0];
     } catch (error) {
       return inOneLine(error);

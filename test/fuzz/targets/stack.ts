@@ -20,6 +20,8 @@ import { type Bench, byteAt, type Input, part, pick, type Target } from '../targ
 const CLOSE_WITHIN_MS = 8_000;
 const CONNECT_MS = 1_500;
 const FRESH_EVERY = 64;
+/** So short that the watch over the scan looks again within a run that broke something. */
+const SCAN_SILENCE_MS = 100;
 /** Of the controller that dialled in first. */
 const FIRST_ADDRESS = '00:50:4e:53:00:01';
 
@@ -80,7 +82,7 @@ class Stack {
       this.gone = true;
     };
     this.#peripheral ??= await openPeripheral(peripheralTap.moniker, { onGone, subscribeDeadlineMs: 1_000 });
-    this.#central ??= await openCentral(centralTap.moniker, { onGone, scanSilenceMs: 500 });
+    this.#central ??= await openCentral(centralTap.moniker, { onGone, scanSilenceMs: SCAN_SILENCE_MS });
     this.#peripheral.onLink = (link) => {
       this.down = keep(link, () => {
         this.down = undefined;
@@ -92,6 +94,8 @@ class Stack {
       this.up = keep(up, () => {
         this.up = undefined;
       });
+      // A gateway scans on beside its links.
+      await this.#central.startScan(() => {});
       return this.linked;
     } catch (error) {
       if (!(error instanceof CpnsError)) throw error;
@@ -137,6 +141,7 @@ class StackBench implements Bench {
       await turns(2);
     }
     await turns(4);
+    if (!this.#stack.linked) await new Promise((resolve) => setTimeout(resolve, 3 * SCAN_SILENCE_MS));
   }
 
   async close(): Promise<void> {
