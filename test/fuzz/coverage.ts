@@ -1,7 +1,7 @@
 /**
  * Which blocks of the project's sources have run, by V8's precise block coverage in this process. Owns the inspector
  * session and the merging: V8 joins neighbouring blocks of one count, so ranges of two looks are compared by position and
- * not by name. A look costs 1 to 3 ms, whatever ran. Begin before the sources are loaded: what was compiled before
+ * not by name. A look costs 2 to 60 ms, by how much code is loaded. Begin before the sources are loaded: what was compiled before
  * has no counters inside its functions.
  */
 import { type Profiler, Session } from 'node:inspector';

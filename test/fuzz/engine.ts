@@ -13,6 +13,8 @@ import type { Bench, Input, Target } from './target.ts';
 import type { Watch } from './watch.ts';
 
 const BATCH_MS = 20;
+/** A look at coverage goes over all code that is loaded: so many times what it takes is spent on the runs before it. */
+const LOOK_SHARE = 6;
 const AUDIT_MS = 2_000;
 const MAX_CORPUS = 4_096;
 const MAX_FINDS = 3;
@@ -56,6 +58,8 @@ export class Fuzzer {
   readonly #drawn: Input[] = [];
   #made = 0;
   #batch = 1;
+  /** What a look took lately. */
+  #lookMs = 0;
   #startedAt = performance.now();
   /** Set at the end. */
   #seconds: number | undefined;
@@ -119,12 +123,14 @@ export class Fuzzer {
     const startedAt = performance.now();
     for (const input of inputs) await this.#try(input);
     const tookMs = performance.now() - startedAt;
-    if (tookMs < BATCH_MS / 2) this.#batch = Math.min(1024, this.#batch * 2);
-    else if (tookMs > 2 * BATCH_MS) this.#batch = Math.max(1, this.#batch >> 1);
-    if (!this.#session.guided || this.#session.coverage.look(false) === 0) return;
-    await this.#keepWhatIsNew(inputs);
-    // Looking for the one that was new costs runs by the logarithm: small batches while much is new.
-    this.#batch = Math.max(1, this.#batch >> 2);
+    const enoughMs = Math.max(BATCH_MS, LOOK_SHARE * this.#lookMs);
+    if (tookMs < enoughMs / 2) this.#batch = Math.min(1024, this.#batch * 2);
+    else if (tookMs > 2 * enoughMs) this.#batch = Math.max(1, this.#batch >> 1);
+    if (!this.#session.guided) return;
+    const lookedAt = performance.now();
+    const fresh = this.#session.coverage.look(false);
+    this.#lookMs += (performance.now() - lookedAt - this.#lookMs) / 8;
+    if (fresh > 0) await this.#keepWhatIsNew(inputs);
   }
 
   /** Halves a batch until each input that reached something new is found. A look can't be divided, so they run again. */
