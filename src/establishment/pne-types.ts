@@ -60,6 +60,8 @@ export interface PneSession {
   floor: Floor;
   readonly joins: readonly KnownJoin[];
   th1?: Bytes;
+  /** When the OPENs were there: nothing over th1 is older. */
+  openedAtMs?: MonotonicMs;
   prk1?: Bytes;
   m1?: Bytes;
   question?: JoinQuestion;
@@ -111,8 +113,13 @@ export type PneOutput =
   | { readonly kind: 'persistPending'; readonly join: KnownJoin; readonly floor: Floor }
   | { readonly kind: 'forgetPending'; readonly th3: Bytes }
   | { readonly kind: 'persistMember'; readonly join: KnownJoin; readonly inventory: Bytes }
-  /** The floor, and that the server spoke of this join now. */
-  | { readonly kind: 'persistFloor'; readonly floor: Floor; readonly th3: Bytes }
+  /** The floor, and that the server spoke of this join, so many seconds ago at most. */
+  | {
+      readonly kind: 'persistFloor';
+      readonly floor: Floor;
+      readonly th3: Bytes;
+      readonly ageSeconds: number;
+    }
   | { readonly kind: 'persistServerKeys'; readonly serverKeys: ServerKeys; readonly statement: Bytes }
   | { readonly kind: 'sign'; readonly message: Bytes }
   | { readonly kind: 'advance'; readonly prk2: Bytes }

@@ -63,8 +63,9 @@ function decline(session: PneSession, status: DeclineStatus): PneStep {
   return goTo('declined', { kind: 'send', message: 'PnSetupResponse', body });
 }
 
-function open(session: PneSession, input: On<'opened'>): PneStep {
+function open(session: PneSession, input: On<'opened'>, nowMs: MonotonicMs): PneStep {
   session.th1 = input.th1;
+  session.openedAtMs = nowMs;
   session.prk1 = input.prk1;
   if (!input.join) return goTo('awaiting-setup-request');
   session.join = input.join;
@@ -286,12 +287,20 @@ function takeFreshness(
     // Anybody with a membership could have a word signed over this link; it has to be about this membership.
     if (!equal(statement.joinId, th3.subarray(0, JOIN_ID_BYTES))) throw new CpnsError('outcome-invalid');
     if (statement.status !== 'ok') return closeWith(statement.status);
-    return goTo(state, {
-      kind: 'persistFloor',
-      floor: raiseFloor(session, statement.serverTime, nowMs),
-      th3,
-    });
+    const floor = raiseFloor(session, statement.serverTime, nowMs);
+    const ageSeconds = ageOf(session, statement.serverTime, nowMs);
+    return goTo(state, { kind: 'persistFloor', floor, th3, ageSeconds });
   });
+}
+
+/**
+ * How long ago the server said what a gateway hands over now. A gateway that was revoked can tell an old word of this link
+ * again, or keep some back: such a word must put nothing off. It is over th1, so it is no older than the link, whatever a
+ * server's wrong clock once made of the floor.
+ */
+function ageOf(session: PneSession, serverTime: ServerSeconds, nowMs: MonotonicMs): number {
+  const linkSeconds = Math.floor((nowMs - known(session.openedAtMs)) / 1000);
+  return Math.min(linkSeconds, serverTimeAt(session.floor, nowMs) - serverTime);
 }
 
 export const PNE_MACHINE: MachineDefinition<PneSession, PneState, PneInput, PneOutput, PneAction> = {
@@ -301,7 +310,7 @@ export const PNE_MACHINE: MachineDefinition<PneSession, PneState, PneInput, PneO
   deadlines: PNE_DEADLINES,
   table: PNE_TABLE,
   actions: {
-    open: (session, input) => open(session, input as On<'opened'>),
+    open: (session, input, _state, nowMs) => open(session, input as On<'opened'>, nowMs),
     verifySetupRequest: (session, input, _state, nowMs) =>
       verifySetupRequest(session, input as PneMessageInput, nowMs),
     answerSetup: (session, input) => answerSetup(session, input as On<'decided'>),

@@ -442,7 +442,7 @@ export class PneNode {
       persistMember: (out: On<'persistMember'>) => this.#store.saveMember(out.join, out.inventory, powered()),
       persistFloor: (out: On<'persistFloor'>) => {
         this.#floor = out.floor;
-        this.#store.saveFloor(this.#serverTime(out.floor), powered(), out.th3);
+        this.#store.saveFloor(this.#serverTime(out.floor), powered() - out.ageSeconds, out.th3);
       },
       persistServerKeys: (out: On<'persistServerKeys'>) => {
         this.#store.saveServerKeys(out.statement);

@@ -126,11 +126,14 @@ export class PneStore {
     });
   }
 
-  /** The floor never goes back; each statement counts as fresh, also one of the same second. */
-  saveFloor(serverTime: ServerSeconds, poweredSeconds: number, th3: Bytes): void {
+  /**
+   * The floor never goes back, nor does what is known of a membership.
+   * @param saidAt powered seconds when the server said it; a word kept back is older than now
+   */
+  saveFloor(serverTime: ServerSeconds, saidAt: number, th3: Bytes): void {
     this.#write(() => {
-      this.#raiseFloor(serverTime, poweredSeconds);
-      this.#db.prepare('UPDATE known_join SET powered = ? WHERE th3 = ?').run(poweredSeconds, th3);
+      this.#raiseFloor(serverTime, saidAt);
+      this.#db.prepare('UPDATE known_join SET powered = max(powered, ?) WHERE th3 = ?').run(saidAt, th3);
     });
   }
 

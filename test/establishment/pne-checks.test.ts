@@ -269,6 +269,23 @@ describe('PNE: server keys and freshness', () => {
       'close malformed, abort',
     );
   });
+  it('freshness: a word told again, or kept back, is as old as it is, but no older than the link', () => {
+    const bench = pneAt('member');
+    const hour = 3600;
+    const ageOf = (serverTime: number, afterSeconds: number): number | undefined => {
+      bench.nowMs += afterSeconds * 1000;
+      bench.feed(bench.message('Freshness', bench.table.freshness({ serverTime })));
+      const [output] = bench.last;
+      return output?.kind === 'persistFloor' ? output.ageSeconds : undefined;
+    };
+    assert.equal(ageOf(NOW + hour, 0), 0);
+    assert.equal(ageOf(NOW + hour, 23 * hour), 23 * hour, 'told again, it puts nothing off');
+    assert.equal(ageOf(NOW + 2 * hour, 0), 22 * hour, 'kept back, it counts from when it was said');
+    assert.equal(ageOf(NOW + 24 * hour, 0), 0);
+    // Of a server whose clock had been ahead and was put right: the word is over this link, so no older than it.
+    assert.equal(ageOf(NOW + 1000 * hour, 0), 0);
+    assert.equal(ageOf(NOW + 25 * hour, hour), 24 * hour);
+  });
   it('freshness: another th1, another membership, another key, malformed', () => {
     const fresh =
       (wrong: Parameters<PneBench['table']['freshness']>[0]): Make =>

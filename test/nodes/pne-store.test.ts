@@ -26,6 +26,8 @@ describe('PNE store', () => {
     assert.equal(store.freshAt(join.th3), 10, 'a replayed inventory puts nothing off');
     store.saveFloor(2_000, 20 + DAY, join.th3);
     assert.equal(store.freshAt(join.th3), 20 + DAY);
+    store.saveFloor(2_000, 15 + DAY, join.th3);
+    assert.equal(store.freshAt(join.th3), 20 + DAY, 'an older word takes nothing back');
     store.close();
   });
 });

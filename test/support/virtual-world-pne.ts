@@ -264,7 +264,7 @@ export class VirtualPne {
         persistMember: (out) => this.store.saveMember(out.join, out.inventory, this.#powered.seconds),
         persistFloor: (out) => {
           this.#floor = out.floor;
-          this.store.saveFloor(this.#serverTime(out.floor), this.#powered.seconds, out.th3);
+          this.store.saveFloor(this.#serverTime(out.floor), this.#powered.seconds - out.ageSeconds, out.th3);
         },
         persistServerKeys: (out) => {
           this.store.saveServerKeys(out.statement);
