@@ -4,7 +4,7 @@
  */
 import type { Bytes } from '../base/bytes.ts';
 import { statusOfError } from '../base/errors.ts';
-import type { Status } from '../base/statuses.ts';
+import { STATUSES, type Status } from '../base/statuses.ts';
 import { Abort } from '../messages/setup.ts';
 import type { Step } from './machine.ts';
 
@@ -61,4 +61,9 @@ export function endStatus(input: {
   } catch (error) {
     return statusOfError(error);
   }
+}
+
+/** Whether a link's end is nobody's refusal: a peer that refuses says so. */
+export function wentSilently(status: Status): boolean {
+  return STATUSES[status].class === 'link' || STATUSES[status].class === 'local';
 }

@@ -60,9 +60,9 @@ interface Running {
 export interface SessionEnd {
   readonly live: boolean;
   readonly refusedWith: Status | undefined;
+  /** Step 5 was relayed, and nobody knows of a step 6: the PNE may have signed, and holds a pending join of this PN then. */
+  readonly unheard: boolean;
 }
-
-const UNPROVEN: SessionEnd = { live: false, refusedWith: undefined };
 
 export class Sessions {
   readonly routes = new RoutingTable<LinkSession>();
@@ -96,10 +96,11 @@ export class Sessions {
 
   /** A link went down. */
   ended(session: LinkSession): SessionEnd {
-    const { live = false, refusedWith } = this.#running.get(session) ?? {};
+    const { live = false, refusedWith, data } = this.#running.get(session) ?? {};
     this.routes.remove(session);
     this.#running.delete(session);
-    return { live, refusedWith };
+    const unheard = data?.join && !data.settlement && !this.#options.networks.join(data.join.joinId);
+    return { live, refusedWith, unheard: unheard ?? false };
   }
 
   /**
@@ -173,7 +174,13 @@ export class Sessions {
       { ...session.effects, ...this.#effects(session, (input) => driver.feed(input)) },
       this.#options.clock,
     );
-    const running: Running = { session, data, driver: driver as AnyMachineDriver, ...UNPROVEN };
+    const running: Running = {
+      session,
+      data,
+      driver: driver as AnyMachineDriver,
+      live: false,
+      refusedWith: undefined,
+    };
     this.#running.set(session, running);
     const { th1, prk1, openG, openP } = opened;
     driver.feed({ kind: 'opened', th1, prk1, openG, openP });

@@ -12,6 +12,7 @@ import { openCentral } from '../bluetooth/open.ts';
 import type { Central, GattLink } from '../bluetooth/ports.ts';
 import type { GatewayConfig } from '../config/gateway-config.ts';
 import type { GatewayJoin, Invitation, Settlement } from '../establishment/gateway-types.ts';
+import { wentSilently } from '../establishment/session.ts';
 import { type ChannelClient, openChannelClient } from '../https/channel-client.ts';
 import { openServerClient, type ServerClient } from '../https/server-client.ts';
 import type { OpenRequest } from '../link/open.ts';
@@ -398,8 +399,10 @@ export class GatewayNode {
         onFault: (error) => this.#emit(faultEvent(error)),
         onEnd: (status) => {
           this.#links.delete(session);
-          const { live, refusedWith } = this.#sessions.ended(session);
-          this.#ended(gatt, purpose, invitation?.pnId ?? plan.join?.pnId, status);
+          const { live, refusedWith, unheard } = this.#sessions.ended(session);
+          // With the next join under the same PN ID the PNE may forget what it signed and nobody heard.
+          const kept = unheard && wentSilently(status);
+          this.#ended(gatt, purpose, kept ? undefined : (invitation?.pnId ?? plan.join?.pnId), status);
           // Looked for again at once: a member that was lost, and one whose PN ID the server (no peer) says is taken.
           const again = (live && wentQuietly(status)) || refusedWith === 'pn-id-collision';
           resolve(again ? 'ok' : status);

@@ -3,6 +3,7 @@
  * src/nodes/gateway-sessions.ts and gateway.ts do around them, on the model's disk. Requests are under way until a move
  * brings them to the server, and answers until a move brings them back.
  */
+
 import { type Bytes, equal, toHex } from '../../src/base/bytes.ts';
 import { type PnId, PnId as pnIdOf } from '../../src/base/ids.ts';
 import { GATEWAY_MACHINE } from '../../src/establishment/gateway.ts';
@@ -13,6 +14,7 @@ import type {
   GatewaySession,
   Invitation,
 } from '../../src/establishment/gateway-types.ts';
+import { wentSilently } from '../../src/establishment/session.ts';
 import { type ServerClient, ServerProblem } from '../../src/https/server-client.ts';
 import type { Agreement } from '../../src/link/open.ts';
 import { PnRegistrationResponse } from '../../src/messages/channel.ts';
@@ -131,7 +133,11 @@ export function feedGateway(world: World, link: ModelLink, input: GatewayInput):
   leave(world, link, 'g', said);
   const pnId = pnOf(side.data);
   const isUsed = world.links.some(({ g }) => g && equal(pnOf(g.data), pnId));
-  if (!isUsed) disk.removePn(pnId, 'provisional');
+  // The PNE may have signed: with the next join of the network it may forget that.
+  const { join, settlement } = side.data;
+  const isUnheard = join && !settlement && !disk.join(join.joinId);
+  const isKept = isUnheard && wentSilently(said?.status ?? 'link-lost');
+  if (!isUsed && !isKept) disk.removePn(pnId, 'provisional');
 }
 
 function pnOf({ invitation, join }: GatewaySession): PnId {
@@ -247,12 +253,10 @@ export function takeWaiting(
   registrations(world).onWaiting({ txn, status });
 }
 
-/** Killed and started again: what is on disk is left, networks without a join are forgotten, and step 7 of every open join is asked again. */
+/** Killed and started again: what is on disk is left, the network it still invites to too, and step 7 of every open join is asked again. */
 export function crashGateway(world: World): void {
   world.gateway.requests = [];
   for (const link of [...world.links]) if (link.g) leave(world, link, 'g');
-  const { disk } = world.gateway;
-  for (const { pnId, setup } of disk.pns()) if (setup === 'provisional') disk.removePn(pnId, 'provisional');
-  for (const { txn, joinId, response } of disk.joins('pending'))
+  for (const { txn, joinId, response } of world.gateway.disk.joins('pending'))
     world.gateway.requests.push({ kind: 'respond', link: undefined, txn, joinId, body: response, ...NEW });
 }

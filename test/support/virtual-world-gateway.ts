@@ -14,6 +14,7 @@ import type {
   Invitation,
 } from '../../src/establishment/gateway-types.ts';
 import { Machine } from '../../src/establishment/machine.ts';
+import { wentSilently } from '../../src/establishment/session.ts';
 import type { ServerClient } from '../../src/https/server-client.ts';
 import type { OpenRequest } from '../../src/link/open.ts';
 import { JoinOutcome, PnRegistrationResponse } from '../../src/messages/channel.ts';
@@ -278,7 +279,8 @@ export class VirtualGateway {
   }
 
   #ended(pne: VirtualPne, session: VirtualSession, pnId: PnId | undefined, status: Status): void {
-    const wasLive = this.#running.get(session)?.live ?? false;
+    const { live: wasLive = false, data: ended } = this.#running.get(session) ?? {};
+    const unheard = ended?.join && !ended.settlement && !this.store.networks.join(ended.join.joinId);
     this.sessions.delete(session);
     this.#running.delete(session);
     this.statuses.push(status);
@@ -287,7 +289,8 @@ export class VirtualGateway {
       const used = data.invitation?.pnId ?? data.join?.pnId;
       return used && pnId && equal(used, pnId);
     });
-    if (pnId && !inUse) this.store.networks.removePn(pnId, 'provisional');
+    if (pnId && !inUse && !(unheard && wentSilently(status)))
+      this.store.networks.removePn(pnId, 'provisional');
     this.world.changed();
     this.#busy.delete(pne.name);
     const again = wasLive || status === 'ok' || status === 'pn-id-collision';
