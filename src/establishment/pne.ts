@@ -5,7 +5,7 @@
  */
 import { type Bytes, equal } from '../base/bytes.ts';
 import { CpnsError, statusOfError } from '../base/errors.ts';
-import { JOIN_ID_BYTES, JoinId } from '../base/ids.ts';
+import { type GatewayId, JOIN_ID_BYTES, JoinId } from '../base/ids.ts';
 import type { Status } from '../base/statuses.ts';
 import type { MonotonicMs, ServerSeconds } from '../base/time.ts';
 import { Resume, Resumed } from '../messages/resumption.ts';
@@ -41,6 +41,8 @@ import { checked, closeWith, endStatus, known } from './session.ts';
 
 const MAX_MEMBERSHIPS = 8;
 const MAX_PENDING = 4;
+/** Of one gateway: whoever makes a PNE sign and never brings the outcome must leave room for others. */
+const MAX_PENDING_OF_GATEWAY = 2;
 
 type PneStep = Step<PneState, PneOutput>;
 type On<K extends PneInput['kind']> = Extract<PneInput, { readonly kind: K }>;
@@ -100,7 +102,7 @@ function verifySetupRequest(session: PneSession, input: PneMessageInput, nowMs: 
       claimedName: request.name,
       refresh,
     };
-    const refusal = ownRefusal(session, refresh);
+    const refusal = ownRefusal(session, credential.gatewayId, refresh);
     if (refusal) return decline(session, refusal);
     return goTo('deciding', { kind: 'ask', question: session.question });
   } catch (error) {
@@ -114,12 +116,16 @@ function isSaidInStep2(status: Status): status is DeclineStatus {
   return status.startsWith('credential-') || status === 'setup-request-invalid';
 }
 
-/** Reasons of this PNE that need nobody's opinion. */
-function ownRefusal(session: PneSession, refresh: boolean): DeclineStatus | undefined {
+/**
+ * Reasons of this PNE that need nobody's opinion. A pending join is never given up for a newer one: what was signed may
+ * still be registered (docs/protocol.md §12).
+ */
+function ownRefusal(session: PneSession, gatewayId: GatewayId, refresh: boolean): DeclineStatus | undefined {
   if (session.identity.homeAddress === undefined) return 'not-enrolled';
-  const count = (state: KnownJoin['state']) => session.joins.filter((join) => join.state === state).length;
-  if (count('pending') >= MAX_PENDING) return 'busy';
-  if (!refresh && count('member') >= MAX_MEMBERSHIPS) return 'too-many-memberships';
+  const pending = session.joins.filter(({ state }) => state === 'pending');
+  const ofGateway = pending.filter((join) => equal(join.gatewayId, gatewayId));
+  if (pending.length >= MAX_PENDING || ofGateway.length >= MAX_PENDING_OF_GATEWAY) return 'busy';
+  if (!refresh && session.joins.length - pending.length >= MAX_MEMBERSHIPS) return 'too-many-memberships';
   return undefined;
 }
 

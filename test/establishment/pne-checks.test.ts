@@ -119,6 +119,21 @@ describe('PNE: checks of step 1, in order', () => {
       'setup-request-invalid',
     );
   });
+  it('one gateway has two places for pending joins, and leaves the others to others', () => {
+    const pending = (count: number, gatewayId?: GatewayId) => (table: PneBench['table']) =>
+      Array.from({ length: count }, () => ({
+        ...table.knownJoin({ state: 'pending', pnId: OTHER_PN }),
+        ...(gatewayId && { gatewayId }),
+      }));
+    const good: Make = ({ table }) => table.setupRequest();
+    assert.equal(declinedWith(good, { joins: pending(2) }), 'busy');
+    for (const joins of [pending(1), pending(3, GatewayId(new Uint8Array(8)))]) {
+      const bench = pneAt('awaiting-setup-request', { joins });
+      bench.feed({ kind: 'PnSetupRequest', body: good(bench) });
+      assert.equal(bench.machine.state, 'deciding');
+    }
+    assert.equal(declinedWith(good, { joins: pending(4, GatewayId(new Uint8Array(8))) }), 'busy');
+  });
   it('earlier checks speak first', () => {
     const both =
       (labels: Parameters<PneBench['table']['operator']['credential']>[1]): Make =>
