@@ -26,6 +26,11 @@ export class BackOff {
     return nowMs < (this.#failures.get(key)?.untilMs ?? 0);
   }
 
+  /** Whether this key failed and has not succeeded since. */
+  isFailing(key: string): boolean {
+    return this.#failures.has(key);
+  }
+
   failed(key: string, nowMs: MonotonicMs): void {
     const count = (this.#failures.get(key)?.count ?? 0) + 1;
     this.#failures.delete(key);

@@ -1,13 +1,13 @@
 /**
  * Whom a gateway connects to, and when: reads sightings, chooses between enrolment, resumption and establishment
  * (docs/protocol.md §2.2), lets attempts take turns and backs off from addresses that failed (§10). Holds at most 256
- * candidates, whatever the air is full of.
+ * candidates and few links of strangers, whatever the air is full of; among strangers who stays goes before who changes.
  */
 import type { Bytes } from '../base/bytes.ts';
 import { toHex } from '../base/bytes.ts';
 import { statusOfError } from '../base/errors.ts';
 import type { Status } from '../base/statuses.ts';
-import type { Clock } from '../base/time.ts';
+import type { Clock, MonotonicMs } from '../base/time.ts';
 import type { Central, GattLink, Sighting } from '../bluetooth/ports.ts';
 import { type Announced, decodeAnnouncement } from '../network/advertisement.ts';
 import { BackOff } from './back-off.ts';
@@ -18,10 +18,17 @@ const BACK_OFF_LONGEST_MS = 10 * 60_000;
 /** Between attempts with strangers: whoever changes address and announcement each time is held by this alone. */
 const PAUSE_FIRST_MS = 100;
 const PAUSE_LONGEST_MS = 10_000;
+/** A PNE we know announces anew after each link; what failed may be an old announcement that somebody plays back. */
+const KNOWN_FIRST_MS = 2_000;
+const KNOWN_LONGEST_MS = 10_000;
 /** The one key that strangers share. */
 const STRANGERS = 'strangers';
 /** Strangers that wait for their turn; one more is seen again, if it is there at all. */
 const MAX_WAITING_STRANGERS = 4;
+/** Links of strangers that have not done their part of the flow; a controller has hardly twice as many in all. */
+const MAX_UNPROVEN_STRANGERS = 4;
+/** A candidate heard within this long is still there. */
+const PRESENT_MS = 2_000;
 /** A peer that is there answers within a second; one that changed its address never will, and nobody scans meanwhile. */
 const CONNECT_DEADLINE_MS = 3_000;
 
@@ -36,33 +43,46 @@ export interface Purpose<T> {
 export interface ScanOptions<T> {
   readonly central: Central;
   readonly clock: Clock;
-  /** Says what an announcement is good for; undefined for nothing. Called again only when the announcement changed. */
-  readonly choose: (announced: Announced, address: string) => Purpose<T> | undefined;
-  /** A link is up. Settles when it is down: `ok` when there is no reason to wait, whatever the peer says its own is. */
-  readonly serve: (gatt: GattLink, purpose: T) => Promise<Status>;
+  /**
+   * Says what an announcement is good for; undefined for nothing. Called again only when the announcement changed, or
+   * after `later`. `repeated`: these bytes were heard from this address before.
+   */
+  readonly choose: (announced: Announced, repeated: boolean) => Purpose<T> | 'later' | undefined;
+  /**
+   * A link is up. Settles when it is down: `ok` when there is no reason to wait, whatever the peer says its own is.
+   * @param proven to be called once the peer did its part: it holds no place of a stranger any more
+   */
+  readonly serve: (gatt: GattLink, purpose: T, proven: () => void) => Promise<Status>;
   readonly onConnectFailed: (address: string, status: Status) => void;
 }
 
 interface Candidate<T> {
+  /** The announcement heard last, and the one that `purpose` was chosen for. */
+  heard: string;
   seen: string;
   purpose: Purpose<T> | undefined;
   state: 'idle' | 'queued' | 'linked';
+  /** When it came, or had its last turn. */
+  sinceMs: MonotonicMs;
+  heardAtMs: MonotonicMs;
 }
 
 interface Waiting<T> {
   readonly address: string;
+  /** The announcement, in hex. */
+  readonly heard: string;
   readonly purpose: Purpose<T>;
 }
 
 export class Scan<T> {
   readonly #options: ScanOptions<T>;
-  /** By address, and by purpose of strangers: an address is easily changed, a purpose is not. */
+  /** By address and by announcement: one is easily changed without the other. */
   readonly #backOff = new BackOff(BACK_OFF_FIRST_MS, BACK_OFF_LONGEST_MS, 2 * MAX_CANDIDATES);
   /**
    * By purpose, of PNEs we know: short, because whoever plays an announcement back fails in the name of the PNE, which
    * is not to be kept out for it.
    */
-  readonly #known = new BackOff(BACK_OFF_FIRST_MS, PAUSE_LONGEST_MS, MAX_CANDIDATES);
+  readonly #known = new BackOff(KNOWN_FIRST_MS, KNOWN_LONGEST_MS, MAX_CANDIDATES);
   readonly #strangers = new BackOff(PAUSE_FIRST_MS, PAUSE_LONGEST_MS, 1);
   /** Least recently seen first. */
   readonly #candidates = new Map<string, Candidate<T>>();
@@ -70,6 +90,8 @@ export class Scan<T> {
   readonly #queue: Waiting<T>[] = [];
   /** Purposes being served or waiting. */
   readonly #busy = new Set<string>();
+  /** Addresses of strangers with a link that proved nothing yet. */
+  readonly #unproven = new Set<string>();
   #connecting = false;
   #scanning = false;
 
@@ -99,21 +121,37 @@ export class Scan<T> {
     if (!this.#scanning || !sighting.connectable || !sighting.serviceData) return;
     const candidate = this.#candidate(sighting.address);
     if (candidate.state !== 'idle') return;
-    this.#choose(candidate, sighting.address, sighting.serviceData);
+    this.#choose(candidate, sighting.serviceData);
     const { purpose } = candidate;
     if (!purpose || this.#busy.has(purpose.key)) return;
-    if (this.#isHeld(sighting.address, purpose)) return;
-    if (!this.#enqueue({ address: sighting.address, purpose })) return;
+    if (this.#isHeld(sighting.address, candidate.heard, purpose)) return;
+    if (purpose.stranger && this.#isOvertaken(candidate)) return;
+    if (!this.#enqueue({ address: sighting.address, heard: candidate.heard, purpose })) return;
     candidate.state = 'queued';
     this.#busy.add(purpose.key);
     void this.#connectNext();
   }
 
-  #isHeld(address: string, { key, stranger }: Purpose<T>): boolean {
+  #isHeld(address: string, heard: string, { key, stranger }: Purpose<T>): boolean {
     const nowMs = this.#options.clock.monotonicMs();
-    if (this.#backOff.holds(address, nowMs)) return true;
-    if (!stranger) return this.#known.holds(key, nowMs);
-    return this.#backOff.holds(key, nowMs) || this.#strangers.holds(STRANGERS, nowMs);
+    if (this.#backOff.holds(address, nowMs) || this.#backOff.holds(heard, nowMs)) return true;
+    return stranger ? !this.#admitsStrangers(nowMs) : this.#known.holds(key, nowMs);
+  }
+
+  #admitsStrangers(nowMs: MonotonicMs): boolean {
+    return this.#unproven.size < MAX_UNPROVEN_STRANGERS && !this.#strangers.holds(STRANGERS, nowMs);
+  }
+
+  /** Once strangers have failed, the one that waits longest is next: whoever is always new would be tried for ever. */
+  #isOvertaken(candidate: Candidate<T>): boolean {
+    if (!this.#strangers.isFailing(STRANGERS)) return false;
+    const nowMs = candidate.heardAtMs;
+    for (const [address, { heard, purpose, state, sinceMs, heardAtMs }] of this.#candidates) {
+      if (sinceMs >= candidate.sinceMs || nowMs - heardAtMs > PRESENT_MS) continue;
+      if (state !== 'idle' || !purpose?.stranger || this.#busy.has(purpose.key)) continue;
+      if (!this.#isHeld(address, heard, purpose)) return true;
+    }
+    return false;
   }
 
   #enqueue(waiting: Waiting<T>): boolean {
@@ -130,37 +168,49 @@ export class Scan<T> {
   #next(): Waiting<T> | undefined {
     for (let next = this.#queue.shift(); next; next = this.#queue.shift()) {
       const { address, purpose } = next;
-      if (!purpose.stranger || !this.#strangers.holds(STRANGERS, this.#options.clock.monotonicMs()))
-        return next;
+      if (!purpose.stranger || this.#admitsStrangers(this.#options.clock.monotonicMs())) return next;
       this.#busy.delete(purpose.key);
       this.#setState(address, 'idle');
     }
     return undefined;
   }
 
-  #choose(candidate: Candidate<T>, address: string, serviceData: Bytes): void {
-    const seen = toHex(serviceData);
-    if (candidate.seen === seen) return;
-    candidate.seen = seen;
+  #choose(candidate: Candidate<T>, serviceData: Bytes): void {
+    const heard = toHex(serviceData);
+    const repeated = candidate.heard === heard;
+    candidate.heard = heard;
+    if (candidate.seen === heard) return;
     const announced = decodeAnnouncement(serviceData);
-    candidate.purpose = announced && this.#options.choose(announced, address);
+    const purpose = announced && this.#options.choose(announced, repeated);
+    candidate.seen = purpose === 'later' ? '' : heard;
+    candidate.purpose = purpose === 'later' ? undefined : purpose;
   }
 
   #candidate(address: string): Candidate<T> {
     const known = this.#candidates.get(address);
     this.#candidates.delete(address);
-    const candidate = known ?? { seen: '', purpose: undefined, state: 'idle' };
+    const nowMs = this.#options.clock.monotonicMs();
+    const candidate: Candidate<T> = known ?? {
+      ...{ heard: '', seen: '', purpose: undefined, state: 'idle' },
+      ...{ sinceMs: nowMs, heardAtMs: nowMs },
+    };
+    candidate.heardAtMs = nowMs;
     this.#candidates.set(address, candidate);
-    if (this.#candidates.size > MAX_CANDIDATES) this.#evict();
+    if (this.#candidates.size > MAX_CANDIDATES) this.#evict(candidate);
     return candidate;
   }
 
-  #evict(): void {
-    for (const [address, { state }] of this.#candidates) {
-      if (state !== 'idle') continue;
-      this.#candidates.delete(address);
-      return;
+  /** Of the others, the one heard least recently of those heard once, which most of a flood is; or else of all. */
+  #evict(newcomer: Candidate<T>): void {
+    let leaves: string | undefined;
+    for (const [address, candidate] of this.#candidates) {
+      if (candidate.state !== 'idle' || candidate === newcomer) continue;
+      leaves ??= address;
+      if (candidate.sinceMs !== candidate.heardAtMs) continue;
+      leaves = address;
+      break;
     }
+    if (leaves !== undefined) this.#candidates.delete(leaves);
   }
 
   async #connectNext(): Promise<void> {
@@ -173,13 +223,14 @@ export class Scan<T> {
     try {
       const gatt = await central.connect(address, { deadlineMs: CONNECT_DEADLINE_MS });
       this.#setState(address, 'linked');
-      void serve(gatt, purpose.value)
+      if (purpose.stranger) this.#unproven.add(address);
+      void serve(gatt, purpose.value, () => this.#unproven.delete(address))
         .catch(statusOfError)
-        .then((status) => this.#done(address, purpose, status));
+        .then((status) => this.#done(next, status));
     } catch (error) {
       const status = statusOfError(error);
       onConnectFailed(address, status);
-      this.#done(address, purpose, status);
+      this.#done(next, status);
     }
     this.#connecting = false;
     void this.#connectNext();
@@ -191,21 +242,25 @@ export class Scan<T> {
   }
 
   /** After a good end the peer may be served again at once; after a bad one it waits, longer each time. */
-  #done(address: string, purpose: Purpose<T>, status: Status): void {
+  #done(served: Waiting<T>, status: Status): void {
+    const { address, purpose } = served;
     this.#busy.delete(purpose.key);
-    this.#remember(address, purpose, status === 'ok');
+    this.#unproven.delete(address);
+    this.#remember(served, status === 'ok');
     const candidate = this.#candidates.get(address);
     if (!candidate) return;
     candidate.state = 'idle';
     candidate.seen = '';
+    candidate.sinceMs = this.#options.clock.monotonicMs();
   }
 
-  #remember(address: string, { key, stranger }: Purpose<T>, succeeded: boolean): void {
+  #remember({ address, heard, purpose: { key, stranger } }: Waiting<T>, succeeded: boolean): void {
     const nowMs = this.#options.clock.monotonicMs();
     const note = (backOff: BackOff, held: string) =>
       succeeded ? backOff.succeeded(held) : backOff.failed(held, nowMs);
     note(this.#backOff, address);
-    note(stranger ? this.#backOff : this.#known, key);
+    note(this.#backOff, heard);
     if (stranger) note(this.#strangers, STRANGERS);
+    else note(this.#known, key);
   }
 }

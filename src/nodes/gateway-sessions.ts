@@ -73,9 +73,12 @@ export class Sessions {
     this.#options = options;
   }
 
-  /** The machine that invites the PNE of a link. */
-  invite(invitation: Invitation, opened: Opened, session: LinkSession): AnyMachineDriver {
-    return this.#start({ ...this.#common(), invitation }, opened, session);
+  /**
+   * The machine that invites the PNE of a link.
+   * @param proven called when the PNE brought step 6: from then on the server judges it, within seconds
+   */
+  invite(invitation: Invitation, opened: Opened, session: LinkSession, proven: () => void): AnyMachineDriver {
+    return this.#start({ ...this.#common(), invitation }, opened, session, proven);
   }
 
   /** The machine that resumes a join. */
@@ -168,10 +171,15 @@ export class Sessions {
     };
   }
 
-  #start(data: GatewaySession, opened: Opened, session: LinkSession): AnyMachineDriver {
+  #start(
+    data: GatewaySession,
+    opened: Opened,
+    session: LinkSession,
+    proven: () => void = () => {},
+  ): AnyMachineDriver {
     const driver = new MachineDriver(
       new Machine(GATEWAY_MACHINE, data),
-      { ...session.effects, ...this.#effects(session, (input) => driver.feed(input)) },
+      { ...session.effects, ...this.#effects(session, (input) => driver.feed(input), proven) },
       this.#options.clock,
     );
     const running: Running = {
@@ -187,7 +195,7 @@ export class Sessions {
     return running.driver;
   }
 
-  #effects(session: LinkSession, feed: (input: GatewayInput) => void) {
+  #effects(session: LinkSession, feed: (input: GatewayInput) => void, proven: () => void) {
     const { networks, registrations, clock, onData } = this.#options;
     type On<K> = Extract<GatewayOutput, { readonly kind: K }>;
     return {
@@ -210,6 +218,7 @@ export class Sessions {
       persistJoin: ({ join, registration, response }: On<'persistJoin'>) => {
         this.routes.nameJoin(session, join.joinId);
         networks.saveJoin({ ...join, registration, response }, clock.wallSeconds());
+        proven();
       },
       respond: ({ join, response }: On<'respond'>) => {
         void registrations.respond(join.txn, join.joinId, response);

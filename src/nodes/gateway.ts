@@ -195,8 +195,8 @@ export class GatewayNode {
     this.#scan = new Scan<LinkPurpose>({
       central: parts.central,
       clock: this.#clock,
-      choose: (announced) => this.#choose(announced),
-      serve: (gatt, purpose) => this.#serve(gatt, purpose),
+      choose: (announced, repeated) => this.#choose(announced, repeated),
+      serve: (gatt, purpose, proven) => this.#serve(gatt, purpose, proven),
       onConnectFailed: (address, status) => this.#emit({ kind: 'link', address, state: 'down', status }),
     });
   }
@@ -339,12 +339,13 @@ export class GatewayNode {
   }
 
   /** docs/protocol.md §2.2, first match wins. */
-  #choose(announced: Announced): Purpose<LinkPurpose> | undefined {
+  #choose(announced: Announced, repeated: boolean): Purpose<LinkPurpose> | 'later' | undefined {
     if (announced.mode === 'gateway') return undefined;
     const pairing = this.#pairings.find(announced);
     if (pairing)
       return { key: `enrol ${toHex(pairing.secret)}`, stranger: false, value: { kind: 'enrol', pairing } };
-    const joinId = this.#recognition.joinOf(announced);
+    const joinId = this.#recognition.joinOf(announced, repeated, this.#clock.monotonicMs());
+    if (joinId === 'later') return 'later';
     if (joinId) return { key: `resume ${toHex(joinId)}`, stranger: false, value: { kind: 'resume', joinId } };
     if (!announced.join || !this.#options.config.pn.invite) return undefined;
     return {
@@ -356,7 +357,7 @@ export class GatewayNode {
 
   // Links
 
-  async #serve(gatt: GattLink, purpose: LinkPurpose): Promise<Status> {
+  async #serve(gatt: GattLink, purpose: LinkPurpose, proven: () => void): Promise<Status> {
     const { primitives, signer, store } = this.#parts;
     this.#emit({ kind: 'link', address: gatt.peerAddress, state: 'up' });
     const plan = this.#plan(purpose);
@@ -394,7 +395,7 @@ export class GatewayNode {
           if (plan.join) return this.#sessions.resume(plan.join, settlement, opened, session);
           // Chosen now, when its use begins to count: a network without a member vanishes with the last link that uses it.
           invitation = this.#invitation();
-          return this.#sessions.invite(invitation, opened, session);
+          return this.#sessions.invite(invitation, opened, session, proven);
         },
         onFault: (error) => this.#emit(faultEvent(error)),
         onEnd: (status) => {

@@ -10,6 +10,7 @@ import { JoinId, PnId, Thumbprint, TransactionId } from '../base/ids.ts';
 import { type Status, statusCode, statusOf } from '../base/statuses.ts';
 import type { ServerSeconds } from '../base/time.ts';
 import { blob, flag, type GatewayDatabase, writing } from './gateway-database.ts';
+import type { Statement } from './sqlite.ts';
 
 export interface OwnPn {
   readonly pnId: PnId;
@@ -105,6 +106,7 @@ const SELECT_PN = `SELECT pn.*, inventory.version FROM pn LEFT JOIN inventory US
 /** Every write is one durable transaction. @throws CpnsError cannot-persist from each method that writes */
 export class NetworkStore {
   readonly #db: GatewayDatabase;
+  #changes: Statement<[], { own: number; others: number }> | undefined;
 
   constructor(db: GatewayDatabase) {
     this.#db = db;
@@ -228,6 +230,25 @@ export class NetworkStore {
       )
       .all(state ?? null);
     return rows.map(initiatedJoin);
+  }
+
+  /** The secret of each join whose PNE may come back, oldest first. */
+  resumable(): readonly { readonly joinId: JoinId; readonly rms: Bytes }[] {
+    return this.#db
+      .prepare<[], Pick<JoinRow, 'join_id' | 'rms'>>(
+        'SELECT join_id, rms FROM initiated_join ORDER BY created_at, join_id',
+      )
+      .all()
+      .map(({ join_id, rms }) => ({ joinId: JoinId(blob(join_id)), rms: blob(rms) }));
+  }
+
+  /** Differs from before when anything was written meanwhile, here or by another process; costs next to nothing. */
+  revision(): string {
+    this.#changes ??= this.#db.prepare<[], { own: number; others: number }>(
+      'SELECT total_changes() AS own, data_version AS others FROM pragma_data_version',
+    );
+    const { own, others } = this.#changes.get() as { own: number; others: number };
+    return `${own} ${others}`;
   }
 
   /**

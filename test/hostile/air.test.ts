@@ -53,7 +53,7 @@ function choose(announced: Announced): Purpose<string> {
   return { key, stranger, value: key };
 }
 
-async function scanning(serve: (gatt: GattLink, purpose: string) => Promise<Status>) {
+async function scanning(serve: (gatt: GattLink, purpose: string, proven: () => void) => Promise<Status>) {
   const air = new SlowAir();
   const scan = new Scan<string>({
     central: air,
@@ -101,5 +101,43 @@ describe('an air full of advertisers that lead nowhere', () => {
     air.nowMs += 10_000;
     air.advertise(0xffff, true);
     assert.equal(air.asked.at(-1), '00:00:00:00:ff:ff', 'ten seconds later it is looked at again');
+  });
+
+  it('gives a stranger that stays its turn before those that are always new', async () => {
+    const air = await scanning(() => Promise.resolve('peer-lost'));
+    const honest = () => air.asked.indexOf('00:00:00:00:ff:f0');
+    air.advertise(1);
+    await air.settle(lost);
+    // A thousand new ones a second, each heard twice; the honest one ten times a second.
+    for (let i = 0; i < 30_000 && honest() < 0; i++) {
+      air.nowMs += 1;
+      if (i % 100 === 0) air.advertise(0xfff0);
+      air.advertise(0x100 + (i >> 1));
+      if (i % 10 === 0) await air.settle(lost);
+    }
+    assert.ok(honest() >= 0, 'never asked in 30 s');
+    assert.ok(air.nowMs < 2_000, `asked after ${air.nowMs} ms`);
+  });
+
+  it('keeps at most four links with strangers that did not do their part', async () => {
+    const proofs: (() => void)[] = [];
+    const air = await scanning((_gatt, _purpose, proven) => {
+      proofs.push(proven);
+      return never();
+    });
+    const rounds = async () => {
+      for (let i = 1; i <= 40; i++) {
+        air.advertise(i);
+        await air.settle();
+      }
+    };
+    await rounds();
+    assert.equal(air.asked.length, 4);
+    air.advertise(0xffff, true);
+    assert.equal(air.asked.at(-1), '00:00:00:00:ff:ff', 'one that is known needs none of their places');
+    await air.settle();
+    proofs[0]?.();
+    await rounds();
+    assert.equal(air.asked.length, 6, 'a place is free again');
   });
 });
