@@ -10,6 +10,7 @@ import {
   guardProcessListeners,
   type LibraryAclStream,
   type LibraryHci,
+  MAX_WAITING_PACKETS,
   toAclPackets,
 } from './library.ts';
 
@@ -91,11 +92,20 @@ export function guardBleno(bleno: Bleno, transport: HciTransport): () => void {
 
 /**
  * GUARD(B1): a packet for a handle that is gone (a late write callback, a stale notify) makes its counter NaN, and
- * NaN credits let nothing out to any later central. Such a packet is dropped. It also formats no hex string per packet.
+ * NaN credits let nothing out to any later central. Such a packet is dropped. A central that asks and takes no answer is
+ * dropped when too much waits for it. It also formats no hex string per packet.
  */
 export function guardAclQueue(hci: BlenoHci, transport: HciTransport): void {
+  let dropping = false;
   hci.queueAclDataPkt = (handle, cid, data) => {
     if (hci._handleAclsInProgress[handle] === undefined) return;
+    if (hci._aclOutQueue.length >= MAX_WAITING_PACKETS) {
+      // Once: the commands of a controller have a queue as well.
+      if (!dropping) transport.disconnectHandle(handle, REASON_LOW_RESOURCES);
+      dropping = true;
+      return;
+    }
+    dropping = false;
     const packets = toAclPackets(handle, cid, data, hci._aclMtu);
     for (let fragId = 0; fragId < packets.length; fragId++) {
       const pkt = packets[fragId];

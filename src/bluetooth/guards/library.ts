@@ -70,6 +70,12 @@ export function guardProcessListeners(bindings: { init(): void }): () => void {
   };
 }
 
+/**
+ * Packets of one link that may wait for its controller. Credits of the link layer allow 255 segments, 27 bytes a packet
+ * at worst; what is beyond is answers to a peer that asks and takes none.
+ */
+export const MAX_WAITING_PACKETS = 4096;
+
 const H4_ACL = 0x02;
 const ACL_HEADER_BYTES = 5;
 const L2CAP_HEADER_BYTES = 4;

@@ -4,19 +4,19 @@
  * and N8 are avoided by att.ts.
  */
 import type { EventEmitter } from 'node:events';
-import type { HciTransport } from '../hci/transport.ts';
+import { type HciTransport, REASON_LOW_RESOURCES } from '../hci/transport.ts';
 import {
   guardPoll,
   guardProcessListeners,
   type LibraryAclStream,
   type LibraryHci,
+  MAX_WAITING_PACKETS,
   toAclPackets,
 } from './library.ts';
 
 export interface NobleHci extends LibraryHci {
   _aclBuffers: { length: number; num: number } | undefined;
   readonly _aclConnections: Map<number, { pending: number }>;
-  _aclQueue: { handle: number; packet: Buffer }[];
   getAclBuffers(): Promise<unknown>;
   writeAclDataPkt(handle: number, cid: number, data: Buffer): unknown;
   flushAcl(): unknown;
@@ -109,31 +109,48 @@ export function guardNoble(noble: Noble, gatt: { exchangeMtu(): void }, transpor
 
 /**
  * GUARD(N1): noble queues a packet and, after an await, looks up a connection that may be gone by then: a write in the
- * tick of a disconnect is an unhandled rejection and ends the process. The same queue without the await, and with a
- * look at the connection. It also formats no hex string per packet.
+ * tick of a disconnect is an unhandled rejection and ends the process. Here a queue per link without the await, and with
+ * a look at the connection. A peer whose radio takes nothing can not hold every buffer of the controller, since one is
+ * kept for each link that has none in use; and it is dropped when it makes us queue without end. It also formats no hex
+ * string per packet.
  */
 export function guardAclQueue(hci: NobleHci): void {
+  const queues = new Map<number, Buffer[]>();
+  const dropping = new Set<number>();
   const flush = (): void => {
     const buffers = hci._aclBuffers;
     if (buffers === undefined) return;
-    let pending = 0;
-    for (const connection of hci._aclConnections.values()) pending += connection.pending;
-    while (pending < buffers.num) {
-      const next = hci._aclQueue.shift();
-      if (next === undefined) return;
-      const connection = hci._aclConnections.get(next.handle);
-      if (connection === undefined) continue;
-      connection.pending++;
-      pending++;
-      socketOf(hci).write(next.packet);
+    let free = buffers.num;
+    let without = 0;
+    for (const { pending } of hci._aclConnections.values()) {
+      free -= pending;
+      if (pending === 0) without++;
+    }
+    for (const [handle, packets] of queues) {
+      const connection = hci._aclConnections.get(handle);
+      let sent = 0;
+      while (connection && sent < packets.length && free > (connection.pending === 0 ? 0 : without)) {
+        if (connection.pending++ === 0) without--;
+        free--;
+        socketOf(hci).write(packets[sent++] as Buffer);
+      }
+      packets.splice(0, sent);
+      if (!connection || packets.length === 0) queues.delete(handle);
+      if (!connection) dropping.delete(handle);
     }
   };
   hci.flushAcl = flush;
   hci.writeAclDataPkt = (handle, cid, data) => {
     if (!hci._aclConnections.has(handle)) return;
-    for (const packet of toAclPackets(handle, cid, data, hci._aclBuffers?.length ?? 27)) {
-      hci._aclQueue.push({ handle, packet });
+    const packets = queues.get(handle) ?? [];
+    if (packets.length >= MAX_WAITING_PACKETS) {
+      // Once: the commands of a controller have a queue as well.
+      if (!dropping.has(handle)) hci.disconnect(handle, REASON_LOW_RESOURCES);
+      dropping.add(handle);
+      return;
     }
+    packets.push(...toAclPackets(handle, cid, data, hci._aclBuffers?.length ?? 27));
+    queues.set(handle, packets);
     flush();
   };
   void hci.getAclBuffers().then(flush);
