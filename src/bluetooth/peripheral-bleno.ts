@@ -21,7 +21,10 @@ import type { Advertisement, GattLink, Peripheral } from './ports.ts';
 import { SERVICE_DATA_BYTES } from './sightings.ts';
 
 export interface PeripheralOptions extends TransportOptions {
-  /** A central that has not subscribed this long after it connected is dropped. Default 10,000 ms. */
+  /**
+   * A central that has not subscribed this long after it connected is dropped, and the next one is given half of it, down
+   * to a fifth, until one subscribes: whoever only holds the one link is to hold it less and less. Default 10,000 ms.
+   */
   readonly subscribeDeadlineMs?: number | undefined;
   /** The controller vanished; the link has been closed and every later call fails. */
   readonly onGone?: ((error: Error | undefined) => void) | undefined;
@@ -29,6 +32,7 @@ export interface PeripheralOptions extends TransportOptions {
 
 const POWER_ON_DEADLINE_MS = 5000;
 const ADVERTISING_DEADLINE_MS = 2000;
+const LEAST_PATIENCE = 1 / 5;
 const RETRY_FIRST_MS = 250;
 const RETRY_LONGEST_MS = 4000;
 /** A constant: bleno puts the host's name there, and BlueZ shows it to everybody near. */
@@ -90,6 +94,8 @@ class BlenoPeripheral implements Peripheral {
   #retryMs = RETRY_FIRST_MS;
   #retry: NodeJS.Timeout | undefined;
   #subscribeTimer: NodeJS.Timeout | undefined;
+  /** What the next central is given. */
+  #patienceMs: number;
   #connectedHandle: number | undefined;
   #connectedAddress = '';
   #link: PeripheralLink | undefined;
@@ -101,6 +107,7 @@ class BlenoPeripheral implements Peripheral {
     this.#transport = transport;
     this.#release = release;
     this.#subscribeDeadlineMs = options.subscribeDeadlineMs ?? 10_000;
+    this.#patienceMs = this.#subscribeDeadlineMs;
     this.#randomAddress = options.randomAddress === true;
     withDeviceName(() => bleno.setServices([this.#service()]));
     this.#values = {
@@ -280,12 +287,14 @@ class BlenoPeripheral implements Peripheral {
     this.#advertising = undefined; // the controller stopped it
     const stream = this.#bindings._aclStream;
     if (stream !== null) PeripheralLink.takeSegments(stream, this.#values.up, () => this.#link);
-    this.#subscribeTimer = setTimeout(() => this.#hangUp(), this.#subscribeDeadlineMs).unref();
+    this.#subscribeTimer = setTimeout(() => this.#hangUp(), this.#patienceMs).unref();
+    this.#patienceMs = Math.max(LEAST_PATIENCE * this.#subscribeDeadlineMs, this.#patienceMs / 2);
   }
 
   #subscribed(maxValueSize: number): void {
     if (this.#connectedHandle === undefined || this.#link !== undefined) return;
     clearTimeout(this.#subscribeTimer);
+    this.#patienceMs = this.#subscribeDeadlineMs;
     this.#link = new PeripheralLink(
       this.#bindings._hci,
       this.#transport,
