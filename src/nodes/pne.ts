@@ -48,6 +48,9 @@ const ANNOUNCE_AGAIN_MS = 5_000;
 const POWERED_WRITE_MS = 10 * 60_000;
 const STRANGERS = 10;
 const STRANGERS_WINDOW_MS = 10_000;
+/** More than so many in the window come one by one, so that the places do not all fall to whoever is fastest. */
+const STRANGERS_AT_ONCE = 5;
+const STRANGERS_APART_MS = 1_000;
 /** After so long without a word of the server a PNE stops data, docs/protocol.md §8. */
 const STALE_POWERED_SECONDS = 24 * 3600;
 
@@ -250,11 +253,18 @@ export class PneNode {
   async announce(): Promise<void> {
     if (this.#closing || this.#session) return;
     clearTimeout(this.#saltTimer);
+    const fullForMs = this.#fullForMs();
+    if (fullForMs > 0) {
+      // Silent meanwhile: whoever connects most often would take the next place, too, if it were always in the race.
+      this.#saltTimer = setTimeout(() => this.#reannounce(), fullForMs);
+      await this.#peripheral.stopAdvertising();
+      return;
+    }
     const joins = this.#store.joins();
     const secrets = [...joins.map(({ rms }) => rms), ...(this.#owner ? [this.#owner.homeRms] : [])];
     const serviceData = encodeAnnouncement(this.#primitives, {
       mode: 'pne',
-      enrolSecret: this.#code?.secret,
+      enrolSecret: this.#liveCode()?.secret,
       join: this.#owner !== undefined,
       secrets,
       turn: this.#turn++,
@@ -286,6 +296,11 @@ export class PneNode {
     });
   }
 
+  /** The code that is being shown; none once its time is over, whenever the timer that erases it may come. */
+  #liveCode(): Code | undefined {
+    return this.#code && this.#clock.monotonicMs() < this.#code.expiresAtMs ? this.#code : undefined;
+  }
+
   #endCode(secret: Bytes): void {
     if (this.#code?.secret !== secret) return;
     secret.fill(0);
@@ -293,12 +308,21 @@ export class PneNode {
     this.#reannounce();
   }
 
-  /** Whether one more link may be served now: strangers share ten per ten seconds (docs/protocol.md §10). */
-  #admit(): boolean {
+  /** How long no further link may be served: strangers share ten per ten seconds (docs/protocol.md §10). */
+  #fullForMs(): number {
     const nowMs = this.#clock.monotonicMs();
     this.#strangers = this.#strangers.filter((atMs) => nowMs - atMs < STRANGERS_WINDOW_MS);
-    if (this.#strangers.length >= STRANGERS) return false;
-    this.#strangers.push(nowMs);
+    const [oldest = 0] = this.#strangers;
+    const newest = this.#strangers.at(-1) ?? 0;
+    if (this.#strangers.length < STRANGERS_AT_ONCE) return 0;
+    const apartMs = newest + STRANGERS_APART_MS - nowMs;
+    const placeMs = this.#strangers.length < STRANGERS ? 0 : oldest + STRANGERS_WINDOW_MS - nowMs;
+    return Math.max(0, apartMs, placeMs);
+  }
+
+  #admit(): boolean {
+    if (this.#fullForMs() > 0) return false;
+    this.#strangers.push(this.#clock.monotonicMs());
     return true;
   }
 
@@ -316,6 +340,7 @@ export class PneNode {
     // Otherwise the controller would resume with what was announced before, under an address that the next
     // announcement changes at once: a gateway would connect to nobody.
     this.#peripheral.stopAdvertising().catch(() => {});
+    const code = this.#liveCode();
     const joins = this.#store.joins();
     this.#session = new LinkSession({
       gatt,
@@ -332,7 +357,7 @@ export class PneNode {
         ephemeral: this.#primitives.generateEphemeral(),
         accept: {
           establish: this.#owner !== undefined,
-          ...(this.#code && { enrolSecret: this.#code.secret.slice() }),
+          ...(code && { enrolSecret: code.secret.slice() }),
           sessions: joins.map((known) => ({ rms: known.rms.slice(), ref: toHex(known.th3) })),
         },
       },
