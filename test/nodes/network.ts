@@ -65,7 +65,11 @@ export class TestNetwork {
   async gateway(
     user: string,
     label: string,
-    changes: { pn?: Partial<GatewayConfig['pn']>; approvals?: GatewayConfig['approvals'] } = {},
+    changes: {
+      pn?: Partial<GatewayConfig['pn']>;
+      approvals?: GatewayConfig['approvals'];
+      adapter?: string;
+    } = {},
     beforeStart: () => void = () => {},
   ): Promise<GatewayNode> {
     const stateDir = join(this.dir, `gateway-${user}-${label}`);
@@ -88,6 +92,7 @@ export class TestNetwork {
     const gateway = await openGateway({
       stateDir,
       config,
+      adapter: changes.adapter,
       onTrace: (event) => this.trace.push(event),
       onEvent: (event) => this.events.push(event),
     });
@@ -114,12 +119,18 @@ export class TestNetwork {
 
   async pne(
     name: string,
-    changes: Partial<Pick<PneOptions, 'ask' | 'capture'>> & { device?: Partial<PneConfig['device']> } = {},
+    changes: Partial<Pick<PneOptions, 'ask' | 'capture' | 'adapter' | 'clock'>> & {
+      device?: Partial<PneConfig['device']>;
+      bluetooth?: Partial<PneConfig['bluetooth']>;
+    } = {},
   ): Promise<PneNode> {
     const stateDir = join(this.dir, `pne-${name}`);
     mkdirSync(stateDir, { mode: 0o700, recursive: true });
     const config: PneConfig = {
-      bluetooth: { adapter: this.radio.moniker, capture: undefined, randomAddress: true },
+      bluetooth: {
+        ...{ adapter: this.radio.moniker, capture: undefined, randomAddress: true },
+        ...changes.bluetooth,
+      },
       device: {
         kind: 'device',
         model: undefined,
@@ -135,6 +146,8 @@ export class TestNetwork {
       stateDir,
       config,
       capture: changes.capture,
+      adapter: changes.adapter,
+      clock: changes.clock,
       ask: changes.ask ?? (() => Promise.resolve('ok' as const)),
       onTrace: (event) => this.trace.push(event),
       onEvent: (event) => this.events.push(event),
