@@ -46,7 +46,7 @@ describe('hostile on the air: GATT servers that lie', function () {
       assert.ok(liar.links <= 4, `${liar.links} connections to one liar`);
       liar.close();
     }
-    assert.ok(stage.bob.status().links >= 2, 'honest members');
+    assert.ok(stage.bob.status().links >= 1, 'the member that was there before');
     assert.ok(stage.bob.pns().length === 1);
   });
 });

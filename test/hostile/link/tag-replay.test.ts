@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { encodeAnnouncement } from '../../../src/network/advertisement.ts';
-import { PneStore } from '../../../src/store/pne-store.ts';
+import { openPneStore } from '../../../src/store/pne-store.ts';
 import { primitives } from '../../support/join.ts';
 import { RoguePne } from './rogue-pne.ts';
 import { Stage } from './stage.ts';
@@ -28,7 +28,7 @@ describe("hostile on the air: a member's announcement played back", function () 
 
     // The member is away; what it once had on the air is not.
     await member.close();
-    const store = new PneStore(join(network.dir, 'pne-Member', 'pne.sqlite'));
+    const store = openPneStore(join(network.dir, 'pne-Member', 'pne.sqlite'));
     const secrets = store.joins().map(({ rms }) => rms);
     store.close();
     const said = { mode: 'pne', enrolSecret: undefined, join: true, turn: 0 } as const;
