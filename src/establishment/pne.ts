@@ -41,8 +41,8 @@ import { checked, closeWith, endStatus, known } from './session.ts';
 
 const MAX_MEMBERSHIPS = 8;
 const MAX_PENDING = 4;
-/** Of one gateway: whoever makes a PNE sign and never brings the outcome must leave room for others. */
-const MAX_PENDING_OF_GATEWAY = 2;
+/** Of one gateway: whoever has a PNE sign and never brings the outcome leaves room for another; bad luck needs some, too. */
+const MAX_PENDING_OF_GATEWAY = 3;
 
 type PneStep = Step<PneState, PneOutput>;
 type On<K extends PneInput['kind']> = Extract<PneInput, { readonly kind: K }>;

@@ -119,15 +119,15 @@ describe('PNE: checks of step 1, in order', () => {
       'setup-request-invalid',
     );
   });
-  it('one gateway has two places for pending joins, and leaves the others to others', () => {
+  it('one gateway has three places for pending joins, and leaves the others to others', () => {
     const pending = (count: number, gatewayId?: GatewayId) => (table: PneBench['table']) =>
       Array.from({ length: count }, () => ({
         ...table.knownJoin({ state: 'pending', pnId: OTHER_PN }),
         ...(gatewayId && { gatewayId }),
       }));
     const good: Make = ({ table }) => table.setupRequest();
-    assert.equal(declinedWith(good, { joins: pending(2) }), 'busy');
-    for (const joins of [pending(1), pending(3, GatewayId(new Uint8Array(8)))]) {
+    assert.equal(declinedWith(good, { joins: pending(3) }), 'busy');
+    for (const joins of [pending(2), pending(3, GatewayId(new Uint8Array(8)))]) {
       const bench = pneAt('awaiting-setup-request', { joins });
       bench.feed({ kind: 'PnSetupRequest', body: good(bench) });
       assert.equal(bench.machine.state, 'deciding');
