@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import type { TraceEvent } from '../../src/nodes/trace.ts';
 import { TestNetwork } from './network.ts';
 
-/** One less than the pending joins a PNE can hold: with one more it is busy. */
-const LOST = 3;
+/** One less than the pending joins of one gateway that a PNE can hold: with one more it is busy. */
+const LOST = 2;
 
 describe('a step 6 that nobody hears', function () {
   this.timeout(60_000);
