@@ -20,8 +20,9 @@ import {
   unpadPnSetupResponse,
   Waiting,
 } from '../messages/setup.ts';
-import { assembleSign1, parseSign1 } from '../security/cose.ts';
+import { assembleSign1, parseSign1, statedKid } from '../security/cose.ts';
 import { derivePrk2, deriveRms, transcript2, transcript3 } from '../security/key-schedule.ts';
+import { keysFor } from '../security/server-keys.ts';
 import { toBeSigned } from '../security/signed-message.ts';
 import { GATEWAY_DEADLINES, GATEWAY_TABLE, type GatewayAction, type GatewayState } from './gateway-table.ts';
 import type {
@@ -176,19 +177,22 @@ function tellSettlement(session: GatewaySession, settlement: Settlement): Gatewa
     session.toldVersion = settlement.version;
     const { inventory } = settlement;
     const notify = send('PnSetupNotify', PnSetupNotify.encode({ status: 'ok', inventory }));
-    return goTo('notifying', ...newerKeys(session), notify);
+    return goTo('notifying', ...newerKeys(session, inventory), notify);
   }
   const { status, outcome } = settlement;
   const notify = send('PnSetupNotify', PnSetupNotify.encode({ status, outcome }));
-  return goTo('refusing', ...newerKeys(session), notify);
+  return goTo('refusing', ...newerKeys(session, outcome), notify);
 }
 
-/** The root's word about the server keys, ahead of what they signed, for a PNE that said it has an older one. */
-function newerKeys(session: GatewaySession): readonly GatewayOutput[] {
-  const { serverKeysStatement: statement, peerKeysIssuedAt } = session;
+/**
+ * The root's word about the server keys, ahead of what they signed, for a PNE that said it has an older one. What a key
+ * signed that is not among them any more goes before it: after it the PNE could not believe that.
+ */
+function newerKeys(session: GatewaySession, signed: Bytes): readonly GatewayOutput[] {
+  const { serverKeys, serverKeysStatement: statement, peerKeysIssuedAt } = session;
   if (!statement || peerKeysIssuedAt === undefined) return [];
   const { issuedAt } = ServerKeysPayload.decode(parseSign1(statement).payload);
-  if (issuedAt <= peerKeysIssuedAt) return [];
+  if (issuedAt <= peerKeysIssuedAt || keysFor(serverKeys)(statedKid(signed)).length === 0) return [];
   session.peerKeysIssuedAt = issuedAt;
   return [send('ServerKeys', statement)];
 }
@@ -278,7 +282,7 @@ function resume(session: GatewaySession, input: GatewayMessageInput): GatewaySte
 function sendUpdate(session: GatewaySession, inventory: Bytes, ...before: GatewayOutput[]): GatewayStep {
   session.toldVersion = heldVersion(session);
   const body = PnInventoryUpdate.encode({ status: 'ok', inventory });
-  return goTo('updating', ...before, ...newerKeys(session), send('PnInventoryUpdate', body));
+  return goTo('updating', ...before, ...newerKeys(session, inventory), send('PnInventoryUpdate', body));
 }
 
 function update(session: GatewaySession, input: On<'updated'>, state: GatewayState): GatewayStep {
@@ -289,6 +293,11 @@ function update(session: GatewaySession, input: On<'updated'>, state: GatewaySta
 
 function acknowledgeUpdate(session: GatewaySession, input: GatewayMessageInput): GatewayStep {
   return acknowledged(input, () => beMember(session));
+}
+
+function passOnFreshness(session: GatewaySession, input: On<'freshness'>, state: GatewayState): GatewayStep {
+  const { statement } = input;
+  return goTo(state, ...newerKeys(session, statement), send('Freshness', statement));
 }
 
 export const GATEWAY_MACHINE: MachineDefinition<
@@ -320,8 +329,7 @@ export const GATEWAY_MACHINE: MachineDefinition<
     remember: (session, input, state) => remember(session, input as On<'updated'>, state),
     rememberSettled: (session, input, state) => rememberSettled(session, input as On<'settled'>, state),
     acknowledgeUpdate: (session, input) => acknowledgeUpdate(session, input as GatewayMessageInput),
-    passOnFreshness: (session, input, state) =>
-      goTo(state, ...newerKeys(session), send('Freshness', (input as On<'freshness'>).statement)),
+    passOnFreshness: (session, input, state) => passOnFreshness(session, input as On<'freshness'>, state),
     takeData: (_session, input, state) =>
       goTo(state, { kind: 'data', body: (input as GatewayMessageInput).body }),
     closeWithAbort: (_session, input) => closeWith(endStatus(input)),

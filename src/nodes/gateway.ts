@@ -39,6 +39,12 @@ import { systemClock } from './system-clock.ts';
 import type { OnTrace } from './trace.ts';
 
 const FRESHNESS_MS = 6 * 3600_000;
+/** How a link ends when its PNE or the server finds this gateway's credential, or its keys of the server, out of date. */
+const DOUBTS: ReadonlySet<Status> = new Set([
+  'credential-unknown-key',
+  'credential-expired',
+  'credential-invalid',
+]);
 /** Advertisement and scan response of a PNE, as on the air. */
 const ADVERTISEMENT_BYTES = 21 + 31;
 
@@ -461,6 +467,7 @@ export class GatewayNode {
   /** A PN that no other link needs and that never had a member vanishes with the failure. */
   #ended(gatt: GattLink, purpose: LinkPurpose, pnId: PnId | undefined, status: Status): void {
     if (purpose.kind === 'enrol') this.#pairings.ended(purpose.pairing, status);
+    if (DOUBTS.has(status)) this.#keys.doubted();
     try {
       if (pnId && !this.#sessions.uses(pnId)) this.#parts.store.networks.removePn(pnId, 'provisional');
     } catch (error) {

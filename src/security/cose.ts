@@ -80,3 +80,12 @@ export async function sign1(
 ): Promise<Bytes> {
   return assembleSign1(payload, await signer.sign(sigStructure(context, th, payload)), kid);
 }
+
+/** The kid of a COSE_Sign1; none of what does not parse, which no key will verify. */
+export function statedKid(sign1: Bytes): Bytes | undefined {
+  try {
+    return parseSign1(sign1).kid;
+  } catch {
+    return undefined;
+  }
+}

@@ -34,7 +34,7 @@ describe('server key roll-over', function () {
     return pne;
   }
 
-  const knows = (pne: PneNode, kid: string) => pne.status().serverKeys.join() === kid;
+  const knows = (party: PneNode | GatewayNode, kid: string) => party.status().serverKeys.join() === kid;
   const versionOf = (pne: PneNode) => pne.status().memberships[0]?.version;
   const joinOf = (index: number) => initiating.pns()[0]?.joins[index];
 
@@ -100,6 +100,40 @@ describe('server key roll-over', function () {
     await member('Scale', 2);
     await network.until('the update at the first', () => versionOf(watch) === 2, 20_000);
     assert.ok(administer((admin) => admin.audit(pnId)).passed);
+  });
+
+  it('tells a member that was away what a retired key has signed before it takes the belief in that key', async () => {
+    await watch.close();
+    const scale = await network.pne('Scale');
+    await home.pair(scale.startEnrolment().code);
+    await network.until('Scale a member', () => versionOf(scale) === 2, 20_000);
+    administer((admin) => {
+      admin.rollServerKey();
+      admin.retireServerKey(1);
+    });
+    await restartServer();
+    const [{ kid = '' } = {}] = administer((admin) => admin.serverKeys());
+    dropLinks();
+    await network.until('the gateway has the new key', () => knows(initiating, kid), 20_000);
+    watch = await network.pne('Watch');
+    await network.until('the update', () => versionOf(watch) === 2, 20_000);
+    await network.until('the new key alone is believed', () => knows(watch, kid), 20_000);
+  });
+
+  it('reaches a gateway whose PNEs are all still to come', async () => {
+    await watch.close();
+    const other = await network.gateway('Carol', 'Shed', INVITING);
+    await initiating.close();
+    administer((admin) => {
+      admin.rollServerKey();
+      admin.retireServerKey(1);
+    });
+    await restartServer();
+    const scale = await network.pne('Scale');
+    await home.pair(scale.startEnrolment().code);
+    await scale.enrolled;
+    await network.until('a member there', () => versionOf(scale) === 1, 20_000);
+    assert.equal(other.pns()[0]?.version, 1);
   });
 
   it('does not let the signing key be retired, nor one that is not there', () => {
