@@ -154,8 +154,8 @@ describe('a slow client', function () {
   it('that never acknowledges gets sixteen deliveries, the same again on the next channel, and holds nobody up', async () => {
     const home = await site.gateway('Trudy', 'Hall');
     const initiating = await site.gateway('Trudy', 'Den');
-    const pnes = await Promise.all(Array.from({ length: 12 }, () => site.pne(home)));
-    for (const pne of pnes.slice(0, 10)) {
+    const pnes = await Promise.all(Array.from({ length: 9 }, () => site.pne(home)));
+    for (const pne of pnes) {
       const join = joinOf(initiating, pne);
       const { challenge } = await initiating.client.registerPn(join.txn, join.body);
       const { response, joinId, th3 } = join.respond(challenge);
@@ -167,7 +167,7 @@ describe('a slow client', function () {
       await initiating.client.respond(again.txn, again.respond(refresh.challenge).response);
     }
     const waiting = site.rows(initiating.gatewayId).outbox;
-    assert.ok(waiting >= 20, String(waiting));
+    assert.ok(waiting > 16, String(waiting));
     const take = async () => {
       const ids: number[] = [];
       const socket = new WebSocket(`${site.url.replace('https', 'wss')}/cpns/v1/channel`, 'cpns1', {
