@@ -4,7 +4,9 @@
  */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expectedOf, parseModel, queriesOf, textOf } from '../../scripts/symbolic/model.ts';
 import { toText } from '../../scripts/symbolic/report.ts';
@@ -191,6 +193,31 @@ describe('symbolic models: the command', () => {
     assert.equal(stdout, '');
     assert.match(stderr, /not installed.*\n.*opam install proverif/);
   }).timeout(30_000);
+  it('with a verifier: exits with 0 when all came out as expected, with 1 when one did not', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'cpns-symbolic-test-'));
+    try {
+      // Says of whatever it is given what it finds beside itself.
+      const verifier = join(folder, 'proverif');
+      writeFileSync(
+        verifier,
+        '#!/bin/sh\n[ "$1" = -help ] && echo "Proverif 2.05. A stand-in" || cat "$0.says"\n',
+        {
+          mode: 0o755,
+        },
+      );
+      const says = (...endings: readonly string[]) => writeFileSync(`${verifier}.says`, output(...endings));
+      says('is false', 'is false');
+      const asExpected = run('--proverif', verifier, 'freshness:counted-again');
+      assert.equal(asExpected.status, 0, asExpected.stderr);
+      assert.match(asExpected.stdout, /^ProVerif 2\.05: 1 variants, 2 queries, 0 not as expected/m);
+      says('is true', 'is false');
+      const unexpected = run('--proverif', verifier, 'freshness:counted-again');
+      assert.equal(unexpected.status, 1);
+      assert.match(unexpected.stdout, /F2 +false +true {2}<-- NOT AS EXPECTED/);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  }).timeout(60_000);
   it('an unknown model is wrong usage', () => {
     const { status, stderr } = run('nothing');
     assert.equal(status, 2);
