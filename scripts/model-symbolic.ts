@@ -9,7 +9,7 @@ import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { type Model, parseModel, textOf, type Variant } from './symbolic/model.ts';
-import { type Done, toMarkdown, toText } from './symbolic/report.ts';
+import { type Done, progressOf, toMarkdown, toText } from './symbolic/report.ts';
 import { compare } from './symbolic/results.ts';
 
 const EXIT = { ok: 0, unexpected: 1, usage: 2, skipped: 77 } as const;
@@ -183,7 +183,7 @@ async function main(): Promise<number> {
   try {
     const done = await runAll(tasks, jobs, async (task) => {
       const result = await runTask(task, values.proverif, work, timeoutMs);
-      console.error(`${task.model.name}:${task.variant.name} ${result.seconds.toFixed(1)} s`);
+      console.error(progressOf(result));
       return result;
     });
     process.stdout.write(toText(done, version));

@@ -12,6 +12,13 @@ export interface Done {
   readonly failure: string | undefined;
 }
 
+/** One line, as soon as a variant is through. */
+export function progressOf({ model, variant, seconds, findings, failure }: Done): string {
+  const right = findings.filter(({ asExpected }) => asExpected).length;
+  const how = failure ?? `${right} of ${findings.length} as expected`;
+  return `${model.name}:${variant.name}: ${how}, ${seconds.toFixed(1)} s`;
+}
+
 export function toText(done: readonly Done[], version: string): string {
   const rows = done.flatMap(({ model, variant, seconds, findings, failure }) => {
     const name = `${model.name}:${variant.name}`;
