@@ -126,6 +126,10 @@ describe('soak, growth', () => {
     assert.deepEqual(verdict(life((i) => ({ heap: (20 + 4 * Math.min(i, 4)) * MIB }))), ['steady']);
   });
 
+  it('is none where a thing that is done for the first time loads its code', () => {
+    assert.deepEqual(verdict(life((i) => ({ heap: (i < 10 ? 15 : 18.5) * MIB }))), ['steady']);
+  });
+
   it('is found in heap, resident memory, descriptors and handles', () => {
     assert.deepEqual(verdict(life((i) => ({ heap: 20 * MIB + i * 250_000 }))), ['grows']);
     assert.deepEqual(verdict(life((i) => ({ rss: (80 + 2 * i) * MIB }))), ['grows']);
