@@ -207,7 +207,7 @@ export class Enrolment {
   }
 
   #enrolmentOf(gateway: GatewayRecord, now: ServerSeconds): Bytes {
-    const { operator, realm } = this.#ports;
+    const { operator, realm, store } = this.#ports;
     const { gatewayId, userLabel, label: gatewayLabel } = gateway;
     const key: PublicKey = gateway.key;
     return GatewayEnrolment.encode({
@@ -218,7 +218,10 @@ export class Enrolment {
       homeAddress: formatHomeAddress({ gatewayId, realm }),
       ...{ userLabel, gatewayLabel, gatewayId, realm },
       serverTime: now,
-      serverKeysStatement: operator.serverKeysStatement(now),
+      // The clock may have been set back since a PNE pinned the last set.
+      serverKeysStatement: operator.serverKeysStatement(() =>
+        Math.max(now, store.directory.lastEnrolledAt()),
+      ),
     });
   }
 }

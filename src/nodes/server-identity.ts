@@ -132,13 +132,16 @@ export class Operator {
     });
   }
 
-  /** The root's word about the server keys (type 33), made at this time if they are not those of the last one. */
-  serverKeysStatement(now: ServerSeconds): Bytes {
+  /**
+   * The root's word about the server keys (type 33), made anew if they are not those of the last one.
+   * @param laterThan what a new one's issuedAt is later than: now, and any enrolment so far
+   */
+  serverKeysStatement(laterThan: () => ServerSeconds): Bytes {
     this.#statement ??= serverKeysStatement(
       this.#stateDir,
       this.serverKeys.keys.map(({ key }) => key),
       this.#root,
-      now,
+      laterThan,
     );
     return this.#statement;
   }

@@ -85,13 +85,13 @@ function retire(stateDir: string, number: number): void {
 
 /**
  * The root's statement of these keys: the one on disk, or a new one when they are not those it states.
- * @param now a new one is issued a second after it, or after the last one when that is later
+ * @param laterThan a new one is issued a second after it, or after the last one when that is later
  */
 export function serverKeysStatement(
   stateDir: string,
   keys: readonly PublicKey[],
   root: SoftwareSigner,
-  now: ServerSeconds,
+  laterThan: () => ServerSeconds,
 ): Bytes {
   const path = join(stateDir, STATEMENT_FILE);
   const last = existsSync(path) ? new Uint8Array(readFileSync(path)) : undefined;
@@ -100,7 +100,7 @@ export function serverKeysStatement(
     ServerKeysPayload.encode({ keys: keys.map(coseKeyOf), issuedAt });
   if (last && stated && equal(parseSign1(last).payload, encode(stated.issuedAt))) return last;
   // Later than any enrolment that pinned the last set, were it in this very second.
-  const payload = encode(Math.max(now, stated?.issuedAt ?? 0) + 1);
+  const payload = encode(Math.max(laterThan(), stated?.issuedAt ?? 0) + 1);
   const statement = assembleSign1(payload, root.sign(toBeSigned(ServerKeysPayload, EMPTY, payload)));
   replaceFile(path, statement, PRIVATE_FILE);
   return statement;

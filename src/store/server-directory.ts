@@ -246,6 +246,11 @@ export class DirectoryStore {
       throw new CpnsError('enrolment-code-spent', 'epoch');
   }
 
+  /** serverTime of the newest receipt on record; 0 for none. */
+  lastEnrolledAt(): ServerSeconds {
+    return this.#sql.one<{ at: number | null }>('SELECT max(enrolled_at) AS at FROM pne')?.at ?? 0;
+  }
+
   #pnesOf(userId: number): number {
     return this.#sql.one<{ n: number }>('SELECT count(*) AS n FROM pne WHERE user_id = ?', userId)?.n ?? 0;
   }

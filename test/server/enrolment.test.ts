@@ -3,6 +3,8 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'mocha';
 import type { Status } from '../../src/base/statuses.ts';
 import { enrolGateway } from '../../src/https/server-client-enrol.ts';
+import { ServerKeysPayload } from '../../src/messages/credential.ts';
+import { parseSign1 } from '../../src/security/cose.ts';
 import { coseKeyOf, thumbprintOf } from '../../src/security/cose-key.ts';
 import { verifyCredential } from '../../src/security/credential.ts';
 import { parseGatewayToken } from '../../src/security/gateway-token.ts';
@@ -203,5 +205,28 @@ describe('server: enrolment of PNEs', () => {
   it('keeps 16 open nonces a gateway', async () => {
     for (let i = 0; i < 16; i++) await gw2.client.enrolmentNonce().catch(() => undefined);
     await refused(gw2.client.enrolmentNonce(), 'quota-exceeded');
+  });
+});
+
+describe('server: the statement of its keys', () => {
+  const kit = new ServerKit();
+  after(() => kit.close());
+
+  it('is later than any enrolment that pinned the old ones, though the clock was set back', async () => {
+    kit.clock.offsetSeconds = -100;
+    await kit.start();
+    kit.addUser('alice');
+    const home = await kit.addGateway('alice', 'home');
+    kit.clock.offsetSeconds = -40;
+    const { nonce, request } = await buildEnrolment(home, newSigner());
+    await home.client.enrolPne(nonce, request);
+    const enrolledAt = kit.clock.wallSeconds();
+    kit.clock.offsetSeconds = -240;
+    kit.admin.rollServerKey();
+    await kit.restart();
+    const { serverKeysStatement } = await home.client.renew(createCertificateRequest(home.signer, 'x'));
+    assert.ok(serverKeysStatement);
+    const { issuedAt } = ServerKeysPayload.decode(parseSign1(serverKeysStatement).payload);
+    assert.ok(issuedAt > enrolledAt, 'or no PNE of then would ever take it');
   });
 });
