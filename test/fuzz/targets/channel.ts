@@ -8,6 +8,7 @@ import { once } from 'node:events';
 import type { TLSSocket } from 'node:tls';
 import { type WebSocket as Socket, WebSocket, WebSocketServer } from 'ws';
 import { CpnsError } from '../../../src/base/errors.ts';
+import { TransactionId } from '../../../src/base/ids.ts';
 import { STATUSES } from '../../../src/base/statuses.ts';
 import { type ChannelClient, openChannelClient } from '../../../src/https/channel-client.ts';
 import { openServerClient, type ServerClient } from '../../../src/https/server-client.ts';
@@ -106,7 +107,9 @@ class ServerChannelBench implements Bench {
 
   async audit(): Promise<void> {
     assert.ok(this.#honest?.channel?.isUp, 'the channel of an honest gateway went down');
-    await this.#honest.client.enrolmentNonce();
+    // Not one of the things that are counted by the day: a long run would use them up.
+    const asked = this.#honest.client.transaction(TransactionId(new Uint8Array(16)));
+    await assert.rejects(asked, { status: 'unknown-transaction' });
   }
 
   close(): Promise<void> {

@@ -50,6 +50,7 @@ class Scene {
   #limit = 2_048;
   #closed = false;
   #longest = 0;
+  #judged = 0;
 
   /** Bits: 0–1 what is asked for, 2 who is the victim, 3 who is the peripheral, 4 before the OPENs, 5 epoch 1, 6–7 segment size. */
   constructor(setting: number, rest: number) {
@@ -136,9 +137,10 @@ class Scene {
 
   #look(): void {
     const { link } = this.#victim;
-    const before = this.#victim.events.length;
     this.#victim.pump(this.#pair.nowMs);
-    for (const event of this.#victim.events.slice(before)) this.#judge(event);
+    // Also those that came while it was made to speak.
+    for (const event of this.#victim.events.slice(this.#judged)) this.#judge(event);
+    this.#judged = this.#victim.events.length;
     assert.equal(link.closed, this.#closed, 'closed without the event');
     if (!link.closed) return;
     assert.equal(link.deadlineAt, undefined, 'a timer is left armed');

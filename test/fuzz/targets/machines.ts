@@ -107,9 +107,13 @@ function spoil(input: AnyInput, patch: Uint8Array): AnyInput {
   return spoilt as AnyInput;
 }
 
+const WAITING = ['awaiting-home-gateway', 'awaiting-user'] as const;
+
 /** An input of a kind with every field that any kind has: the driver's part is true, what a peer says is not. */
 function made(kind: string, patch: Uint8Array, like: AnyInput | undefined): AnyInput {
-  const status = pick(STATUS_NAMES, byteAt(patch, 0));
+  // Whom a join waits for the node has checked before it tells the machine.
+  const names = kind === 'waiting' ? WAITING : STATUS_NAMES;
+  const status = pick(names, byteAt(patch, 0));
   const whole = {
     ...{ th1: new Uint8Array(32), prk1: new Uint8Array(32), openG: part(1), openP: part(2) },
     ...{ signature: new Uint8Array(64), body: patch, challenge: patch, receipt: patch, outcome: patch },
