@@ -294,7 +294,8 @@ export function secondsLeftOfDay(now: ServerSeconds): number {
 /**
  * CHOICE: a person answers some questions an hour; one gateway alone must not use up what others may ask, so it gets a
  * third. Questions answered yes are no flood and don't count. A refused join takes about 2 kB for 30 days, so a gateway
- * can hold 60 MB with refusals; a registered one about 5 kB (25 kB when its PN is full of long capabilities), for ever, so
+ * can hold 540 MB with refusals: fewer a day than an honest gateway's own pace allows (one failed attempt in 10 s), and anybody in
+ * its radio range could shut it out until midnight by beginning joins and leaving. A registered one about 5 kB (25 kB when its PN is full of long capabilities), for ever, so
  * it can add 50 MB a day. A home has some dozen devices: 5,000 refreshes a day are 150 for each of 32 members.
  */
 
@@ -308,7 +309,7 @@ export const DEFAULT_SERVER_LIMITS: ServerLimits = {
   vainQuestionsPerUserAndGateway: 20,
   networksPerGateway: 1_024,
   transactionsPerGatewayPerDay: 10_000,
-  refusalsPerGatewayPerDay: 1_000,
+  refusalsPerGatewayPerDay: 9_000,
   refreshesPerGatewayPerDay: 5_000,
   enrolmentsPerGatewayPerDay: 500,
   pnesPerUser: 1_024,
