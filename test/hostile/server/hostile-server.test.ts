@@ -214,16 +214,21 @@ describe('gateways whose server is hostile', function () {
     const before = hostile.acknowledgedBy(honest.home).length;
     const ended = new Promise<'ended'>((resolve) => socket.once('close', () => resolve('ended')));
     const deadline = Math.floor(Date.now() / 1_000) + 86_400;
+    // Under a kid that is the operator's: for another one the gateway would ask the server first, and take nothing.
     const sample = confirmRequest();
+    const { payload, signature } = parseSign1(sample.evidence.challenge);
+    const challenge = assembleSign1(payload, signature, parseSign1(newest).kid);
+    const evidence = { ...sample.evidence, challenge };
     for (let i = 0; i < KEPT_QUESTIONS + 20; i++) {
-      const body = { ...sample, th3: primitives.randomBytes(32), deadline };
+      const body = { ...sample, evidence, th3: primitives.randomBytes(32), deadline };
       socket.send(ChannelFrame.encode({ kind: 'pne-confirm-request', deliveryId: delivery++, body }));
     }
     assert.equal(await ended, 'ended');
+    // Nothing is acknowledged that is not kept; the end of the channel may overtake acknowledgements.
     assert.ok(hostile.acknowledgedBy(honest.home).length - before <= KEPT_QUESTIONS);
     assert.equal(honest.network.events.filter(({ kind }) => kind === 'asked').length, asked);
     assert.deepEqual(honest.home.approvals(), []);
-    assert.ok(honest.home.confirmations().length <= answered + KEPT_QUESTIONS);
+    assert.equal(honest.home.confirmations().length, answered + KEPT_QUESTIONS);
   });
 
   it('go on with the honest server when it is back', async () => {
