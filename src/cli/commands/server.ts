@@ -134,7 +134,9 @@ function key(): Command {
     .action(async (options) => (await admin()).keyRoll(options));
   const retire = withState(new Command('retire'))
     .argument('<number>', 'as `cpns server key list` shows it', wholeNumber(1, 1_000_000))
-    .description('believe an older key no more, because it leaked or nobody needs it')
+    .description(
+      'believe an older key no more: at once if it leaked, else when no join is open and all members were there since',
+    )
     .action(async (number, options) => (await admin()).keyRetire(number, options));
   return examples(
     new Command('key')
