@@ -55,6 +55,8 @@ export const REASON_LOW_RESOURCES = 0x14;
 
 /** A controller answers any command within a fraction of this, or it is dead. */
 const COMMAND_DEADLINE_MS = 4000;
+/** A process that was stopped or starved meanwhile reads what waits for it before it calls a controller dead. */
+const SECOND_LOOK_MS = 1000;
 const MAX_QUEUED_COMMANDS = 256;
 
 interface OwnCommand {
@@ -245,12 +247,17 @@ export class HciTransport extends EventEmitter {
       const packet = this.#commands.shift();
       if (packet === undefined) return;
       this.#commandCredits--;
-      this.#commandTimer ??= setTimeout(
-        () => this.#end(new Error('the controller answers no command')),
-        COMMAND_DEADLINE_MS,
-      ).unref();
+      if (this.#commandTimer === undefined) this.#awaitAnswer();
       this.#send(packet);
     }
+  }
+
+  #awaitAnswer(): void {
+    const dead = () => this.#end(new Error('the controller answers no command'));
+    const lookAgain = () => {
+      this.#commandTimer = setTimeout(dead, SECOND_LOOK_MS).unref();
+    };
+    this.#commandTimer = setTimeout(lookAgain, COMMAND_DEADLINE_MS).unref();
   }
 
   #takeCommandCredits(credits: number): void {
