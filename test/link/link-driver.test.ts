@@ -101,7 +101,8 @@ describe('link driver', () => {
     before = timers();
   });
   afterEach(() => {
-    assert.equal(timers(), before, 'a timer was left armed');
+    // Those of earlier files may end meanwhile.
+    assert.ok(timers() <= before, `a timer was left armed: ${timers()} instead of ${before}`);
   });
 
   it('carries a stream kept filled by drained, then closes both ends', async () => {
