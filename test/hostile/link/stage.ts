@@ -16,7 +16,7 @@ import { RogueGateway } from './rogue-gateway.ts';
 process.setMaxListeners(64);
 
 const HONEST_FACTOR = 10;
-const HONEST_LEAST_MS = 3_000;
+const HONEST_LEAST_MS = 10_000;
 const HONEST_LIMIT_MS = 20_000;
 
 /** A PNE under attack, and its constant address on the air. */
