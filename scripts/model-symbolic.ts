@@ -50,8 +50,9 @@ interface Task {
 
 interface Ran {
   readonly output: string;
-  /** Why it did not come to its end. */
-  readonly failure: string | undefined;
+  /** What ended it, when it did not end by itself. */
+  readonly stopped: string | undefined;
+  readonly exitStatus: number;
 }
 
 function readModels(): readonly Model[] {
@@ -76,18 +77,25 @@ function tasksOf(models: readonly Model[], names: readonly string[]): readonly T
 
 function run(command: string, args: readonly string[], timeoutMs: number): Promise<Ran> {
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], timeout: timeoutMs });
+    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    let timedOut = false;
+    // Of our own: that of spawn() goes on when the program could not be started.
+    const timer = setTimeout(() => {
+      timedOut = true;
+      child.kill('SIGKILL');
+    }, timeoutMs);
     const chunks: Buffer[] = [];
     child.stdout.on('data', (chunk: Buffer) => chunks.push(chunk));
     child.stderr.on('data', (chunk: Buffer) => chunks.push(chunk));
-    child.once('error', reject);
+    child.once('error', (error) => {
+      clearTimeout(timer);
+      reject(error);
+    });
     child.once('close', (code, signal) => {
-      const failure = signal
-        ? `stopped after ${timeoutMs / 1000} s`
-        : code
-          ? `exit status ${code}`
-          : undefined;
-      resolve({ output: Buffer.concat(chunks).toString('utf8'), failure });
+      clearTimeout(timer);
+      const ended = signal ? `ended by ${signal}` : undefined;
+      const stopped = timedOut ? `stopped after ${timeoutMs / 1000} s` : ended;
+      resolve({ output: Buffer.concat(chunks).toString('utf8'), stopped, exitStatus: code ?? 0 });
     });
   });
 }
@@ -107,10 +115,11 @@ async function runTask(
   const path = join(work, `${model.name}-${variant.name}.pv`);
   writeFileSync(path, textOf(model, variant));
   const startedAt = performance.now();
-  const { output, failure } = await run(proverif, ['-lib', LIBRARY, path], timeoutMs);
+  const { output, stopped, exitStatus } = await run(proverif, ['-lib', LIBRARY, path], timeoutMs);
   const seconds = (performance.now() - startedAt) / 1000;
   try {
-    if (failure?.startsWith('stopped')) throw new Error(failure);
+    if (stopped) throw new Error(stopped);
+    const failure = exitStatus === 0 ? undefined : `exit status ${exitStatus}`;
     return { model, variant, seconds, findings: compare(model, variant, output), failure };
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);

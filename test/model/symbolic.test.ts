@@ -214,6 +214,15 @@ describe('symbolic models: the command', () => {
       const unexpected = run('--proverif', verifier, 'freshness:counted-again');
       assert.equal(unexpected.status, 1);
       assert.match(unexpected.stdout, /F2 +false +true {2}<-- NOT AS EXPECTED/);
+      // Everything is there, and then the verifier dies: that is no end.
+      says('is false', 'is false');
+      writeFileSync(
+        verifier,
+        '#!/bin/sh\n[ "$1" = -help ] && echo "Proverif 2.05." && exit\ncat "$0.says"; kill -9 $$\n',
+      );
+      const killed = run('--proverif', verifier, 'freshness:counted-again');
+      assert.equal(killed.status, 1);
+      assert.match(killed.stdout, /^freshness:counted-again +ended by SIGKILL/m);
     } finally {
       rmSync(folder, { recursive: true });
     }
