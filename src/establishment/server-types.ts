@@ -294,11 +294,11 @@ export function secondsLeftOfDay(now: ServerSeconds): number {
 /**
  * CHOICE: a person answers some questions an hour; one gateway alone must not use up what others may ask, so it gets a
  * third. Questions answered yes are no flood and don't count. A refused join takes about 2 kB for 30 days, so a gateway
- * can hold 540 MB with refusals: fewer a day than an honest gateway's own pace allows (one failed attempt in 10 s), and anybody in
- * its radio range could shut it out until midnight by beginning joins and leaving. A registered one about 5 kB (25 kB when its PN is full of long capabilities), for ever, so
- * it can add 50 MB a day. A home has some dozen devices: 5,000 refreshes a day are 150 for each of 32 members.
+ * can hold 540 MB with refusals. Fewer a day would be fewer than an honest gateway's own pace allows (one failed attempt
+ * in 10 s), and anybody in its radio range could shut it out until midnight by beginning joins and leaving. A registered
+ * join takes about 5 kB (25 kB when its PN is full of long capabilities), for ever, so a gateway can add 50 MB a day. A
+ * home has some dozen devices: 5,000 refreshes a day are 150 for each of 32 members.
  */
-
 export const DEFAULT_SERVER_LIMITS: ServerLimits = {
   challengeSeconds: 60,
   confirmOnlineSeconds: 600,

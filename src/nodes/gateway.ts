@@ -5,7 +5,7 @@
 import { join } from 'node:path';
 import { type Bytes, fromHex, toHex } from '../base/bytes.ts';
 import { CpnsError, statusOfError } from '../base/errors.ts';
-import { type JoinId, PN_ID_BYTES, PnId } from '../base/ids.ts';
+import { type JoinId, PnId } from '../base/ids.ts';
 import { STATUSES, type Status } from '../base/statuses.ts';
 import type { Clock } from '../base/time.ts';
 import { openCentral } from '../bluetooth/open.ts';
@@ -25,15 +25,17 @@ import { nodePrimitives } from '../security/primitives-node.ts';
 import { type GatewayStore, openGatewayStore } from '../store/gateway-store.ts';
 import { faultEvent } from './fault.ts';
 import { GatewayRenewal } from './gateway-enrol.ts';
+import type { GatewayEvent } from './gateway-events.ts';
 import { type GatewayIdentity, readGatewayIdentity } from './gateway-identity.ts';
+import { Invitations } from './gateway-invitations.ts';
 import { type PairedPne, type Pairing, Pairings } from './gateway-pairing.ts';
 import { Recognition } from './gateway-recognition.ts';
-import { Registrations, rememberedJoin, settlementOf, type WaitingFor } from './gateway-registrations.ts';
+import { Registrations, rememberedJoin, settlementOf } from './gateway-registrations.ts';
 import { type Purpose, Scan } from './gateway-scan.ts';
 import { ServerKeyLearner, signedIn } from './gateway-server-keys.ts';
 import { Sessions } from './gateway-sessions.ts';
 import { type PnStatus, viewConfirmations, viewInventory, viewPnes, viewPns } from './gateway-views.ts';
-import { type HomeGatewayEvent, HomeGatewayNode, type OwnerAnswer } from './home-gateway.ts';
+import { HomeGatewayNode, type OwnerAnswer } from './home-gateway.ts';
 import { LinkSession } from './link-session.ts';
 import { systemClock } from './system-clock.ts';
 import type { OnTrace } from './trace.ts';
@@ -62,25 +64,6 @@ export interface GatewayOptions {
   /** The Bluetooth controller is gone for good: this node is deaf from now on. */
   readonly onRadioGone?: (() => void) | undefined;
 }
-
-export type GatewayEvent =
-  | HomeGatewayEvent
-  | { readonly kind: 'channel'; readonly state: 'up' | 'down' }
-  | {
-      readonly kind: 'link';
-      readonly address: string;
-      readonly state: 'up' | 'down';
-      readonly status?: Status;
-    }
-  | { readonly kind: 'member'; readonly pnId: string; readonly joinId: string; readonly version: number }
-  | {
-      readonly kind: 'waiting';
-      readonly pnId: string;
-      readonly joinId: string;
-      readonly status: WaitingFor;
-    }
-  | { readonly kind: 'problem'; readonly what: string; readonly status: Status; readonly txn?: string }
-  | { readonly kind: 'data'; readonly pnId: string; readonly joinId: string; readonly bytes: Bytes };
 
 /** Why a link is opened. */
 type LinkPurpose =
@@ -131,6 +114,7 @@ export class GatewayNode {
   readonly #scan: Scan<LinkPurpose>;
   readonly #links = new Set<LinkSession>();
   readonly #recognition: Recognition;
+  readonly #invitations: Invitations;
   readonly #keys: ServerKeyLearner;
   /** Renewed while the program runs. */
   #identity: GatewayIdentity;
@@ -197,6 +181,7 @@ export class GatewayNode {
       offer: () => this.#identity.offer,
       onStaleKeys: () => void this.#keys.ask(),
     });
+    this.#invitations = new Invitations({ ...shared, networks: store.networks, pn: config.pn });
     this.#recognition = new Recognition(store.networks, primitives);
     this.#scan = new Scan<LinkPurpose>({
       central: parts.central,
@@ -209,7 +194,7 @@ export class GatewayNode {
 
   async start(): Promise<void> {
     const identity = this.#identity;
-    this.#dropProvisional();
+    this.#invitations.dropLeft();
     this.#registrations.start();
     this.#channel = openChannelClient({
       baseUrl: identity.serverUrl,
@@ -400,7 +385,7 @@ export class GatewayNode {
           const settlement = known ? settlementOf(store.networks, known) : plan.settlement;
           if (plan.join) return this.#sessions.resume(plan.join, settlement, opened, session);
           // Chosen now, when its use begins to count: a network without a member vanishes with the last link that uses it.
-          invitation = this.#invitation();
+          invitation = this.#invitations.current();
           return this.#sessions.invite(invitation, opened, session, proven);
         },
         onFault: (error) => this.#emit(faultEvent(error)),
@@ -439,29 +424,6 @@ export class GatewayNode {
       join: rememberedJoin(known),
       settlement: settlementOf(networks, known),
     };
-  }
-
-  /** The PN to invite to; minted when there is none, and then provisional until a first member is committed. */
-  #invitation(): Invitation {
-    const { networks } = this.#parts.store;
-    const { name } = this.#options.config.pn;
-    const pn = networks.pns().find((known) => known.name === name && known.inviting);
-    if (pn) return { pnId: pn.pnId, name, setupType: pn.setup === 'live' ? 'join' : 'new' };
-    const pnId = PnId(this.#parts.primitives.randomBytes(PN_ID_BYTES));
-    networks.createPn({ pnId, name, inviting: true }, this.#clock.wallSeconds());
-    return { pnId, name, setupType: 'new' };
-  }
-
-  /**
-   * What a crash left of attempts that never came to a join: no link is there that would end and take it along. Where this
-   * gateway still invites to it, it stays and is used: a PNE may have signed for it, and forgets that at its next join there.
-   */
-  #dropProvisional(): void {
-    const { networks } = this.#parts.store;
-    const { invite, name } = this.#options.config.pn;
-    for (const pn of networks.pns())
-      if (pn.setup === 'provisional' && !(invite && pn.inviting && pn.name === name))
-        networks.removePn(pn.pnId, 'provisional');
   }
 
   /** A PN that no other link needs and that never had a member vanishes with the failure. */

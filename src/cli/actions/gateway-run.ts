@@ -5,7 +5,8 @@
 import { toHex } from '../../base/bytes.ts';
 import { approvalRules, type GatewayConfig, GatewaySchema } from '../../config/gateway-config.ts';
 import { type ControlHandlers, flagParam, textParam } from '../../nodes/control-socket.ts';
-import { type GatewayEvent, type GatewayNode, openGateway } from '../../nodes/gateway.ts';
+import { type GatewayNode, openGateway } from '../../nodes/gateway.ts';
+import type { GatewayEvent } from '../../nodes/gateway-events.ts';
 import { approvalView } from '../approval-view.ts';
 import { type DaemonOptions, keyLogWriter, type RadioOptions, runDaemon } from '../daemon.ts';
 import { existingState, loadRoleConfig } from '../roles.ts';
