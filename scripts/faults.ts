@@ -3,7 +3,6 @@
  * status; cells are run by test/faults/runner.ts and shown by matrix-report.ts and matrix-page.ts beside it.
  */
 import { randomBytes } from 'node:crypto';
-import { setMaxListeners } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { EXIT, UsageError } from '../src/cli/exit-codes.ts';
@@ -20,6 +19,7 @@ import {
 import { DEFECTS, type Defect, PARTIES, type Party } from '../test/faults/plan.ts';
 import { chooseCells, DEFAULT_CONVERGE_MS, runMatrix } from '../test/faults/runner.ts';
 import { STEPS } from '../test/faults/steps.ts';
+import { interruptible, runCommand } from './command-line.ts';
 
 const COMMAND = 'npm run test:faults --';
 const WIDTH = 120;
@@ -150,29 +150,4 @@ function chosen(options: Parameters<typeof chooseCells>[0]) {
   }
 }
 
-/** Ctrl-C and its kin: cells under way end at once, with their processes. The second one does not wait. */
-function interruptible(): AbortController {
-  const interrupt = new AbortController();
-  // Each cell listens, and each world watches over its processes until this one exits.
-  setMaxListeners(0, interrupt.signal, process);
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    process.on(signal, () => {
-      if (interrupt.signal.aborted) process.exit(EXIT.interrupted);
-      interrupt.abort();
-    });
-  }
-  return interrupt;
-}
-
-main().then(
-  (code) => {
-    process.exitCode = code;
-  },
-  (error: unknown) => {
-    const usage = error instanceof UsageError;
-    process.stderr.write(
-      `${usage ? `${error.message}; see --help` : String((error as Error)?.stack ?? error)}\n`,
-    );
-    process.exitCode = usage ? EXIT.usage : EXIT.failure;
-  },
-);
+runCommand(main);

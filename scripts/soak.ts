@@ -3,7 +3,6 @@
  * status; the run is test/soak/soak.ts and shown by report.ts and soak-page.ts beside it.
  */
 import { randomBytes } from 'node:crypto';
-import { setMaxListeners } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { EXIT, UsageError } from '../src/cli/exit-codes.ts';
@@ -11,6 +10,7 @@ import { DEFECTS, type Defect } from '../test/faults/plan.ts';
 import { duration, passed, seconds, soakJson, soakText } from '../test/soak/report.ts';
 import { CONVERGE_MS, runSoak, type SoakOptions } from '../test/soak/soak.ts';
 import { soakPage } from '../test/soak/soak-page.ts';
+import { interruptible, runCommand } from './command-line.ts';
 
 const COMMAND = 'npm run soak --';
 const MAX_PNES = 5;
@@ -119,29 +119,4 @@ async function main(): Promise<number> {
   return report.interrupted ? EXIT.interrupted : EXIT.ok;
 }
 
-/** Ctrl-C and its kin: the run ends at once, with its processes, and is reported. The second one does not wait. */
-function interruptible(): AbortController {
-  const interrupt = new AbortController();
-  // Each wait listens.
-  setMaxListeners(0, interrupt.signal);
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    process.on(signal, () => {
-      if (interrupt.signal.aborted) process.exit(EXIT.interrupted);
-      interrupt.abort();
-    });
-  }
-  return interrupt;
-}
-
-main().then(
-  (code) => {
-    process.exitCode = code;
-  },
-  (error: unknown) => {
-    const usage = error instanceof UsageError;
-    process.stderr.write(
-      `${usage ? `${error.message}; see --help` : String((error as Error)?.stack ?? error)}\n`,
-    );
-    process.exitCode = usage ? EXIT.usage : EXIT.failure;
-  },
-);
+runCommand(main);

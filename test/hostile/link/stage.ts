@@ -16,7 +16,7 @@ import { RogueGateway } from './rogue-gateway.ts';
 process.setMaxListeners(64);
 
 const HONEST_FACTOR = 10;
-const HONEST_LEAST_MS = 10_000;
+const HONEST_LEAST_MS = 3_000;
 const HONEST_LIMIT_MS = 20_000;
 
 /** A PNE under attack, and its constant address on the air. */
@@ -86,11 +86,14 @@ export class Stage {
 
   /** Runs an attack with honest PNEs that join meanwhile, one at least. @param limitMs when the attacker's own is stated */
   async during<T>(attack: () => Promise<T>, limitMs?: number): Promise<T> {
-    const allowedMs = limitMs ?? Math.max(HONEST_LEAST_MS, HONEST_FACTOR * this.baselineMs);
+    const allowedMs = (baselineMs: number) =>
+      limitMs ?? Math.max(HONEST_LEAST_MS, HONEST_FACTOR * baselineMs);
     const [result, tookMs] = await Promise.all([attack(), this.join()]);
+    // Too slow: was it the attack, or is the machine slower now than when the file began?
+    const baselineMs = tookMs > allowedMs(this.baselineMs) ? await this.join() : this.baselineMs;
     assert.ok(
-      tookMs <= allowedMs,
-      `the honest establishment took ${tookMs.toFixed(0)} ms, undisturbed ${this.baselineMs.toFixed(0)}`,
+      tookMs <= allowedMs(baselineMs),
+      `the honest establishment took ${tookMs.toFixed(0)} ms, undisturbed ${baselineMs.toFixed(0)}`,
     );
     return result;
   }

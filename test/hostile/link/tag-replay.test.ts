@@ -8,7 +8,7 @@ import { RoguePne } from './rogue-pne.ts';
 import { Stage } from './stage.ts';
 
 /** A turn of the liar that is under way, and the two or four seconds that a PNE we know is left alone after it. */
-const LIMIT_MS = 20_000;
+const LIMIT_MS = 8_000;
 
 describe("hostile on the air: a member's announcement played back", function () {
   this.timeout(60_000);

@@ -193,7 +193,9 @@ describe('gateways whose server is hostile', function () {
     const nonsense: readonly (string | Uint8Array)[] = [
       'text',
       new Uint8Array(70_000),
+      Uint8Array.of(0xbf, 0xff),
       Uint8Array.of(0xa3, 0x01, 0x01, 0x02, 0x18, 0x63, 0x03, 0xa0),
+      new Uint8Array(60_000).fill(0x81),
     ];
     const name = honest.initiating.status().gatewayId;
     const before = hostile.dials.get(name) ?? 0;
