@@ -8,3 +8,4 @@ export { defaultRadioPath, MonikerError, parseMoniker } from './hci/moniker.ts';
 export { BluetoothUnavailableError } from './hci/unavailable.ts';
 export { openPeripheral, type PeripheralOptions } from './peripheral-bleno.ts';
 export { openVirtualRadio, type VirtualRadio, type VirtualRadioOptions } from './virtual-radio/server.ts';
+export type { KernelAdapter } from './virtual-radio/vhci.ts';

@@ -34,8 +34,44 @@ export const PARTIES = ['server', 'gw1', 'gw2', 'pne'] as const;
 export type Party = (typeof PARTIES)[number];
 
 const ROLES = { server: 'server', gw1: 'gateway', gw2: 'gateway', pne: 'pne' } as const;
-const MAIN = join(import.meta.dirname, '../../src/cli/main.ts');
+const MAIN = join(
+  import.meta.dirname,
+  `../../src/cli/main${import.meta.filename.endsWith('.ts') ? '.ts' : '.js'}`,
+);
 const LOOK_MS = 20;
+const PATIENCE_MS = 40_000;
+
+/** What the parties with a radio meet on: a virtual radio of this world's own, or adapters that the caller has. */
+export interface Air {
+  readonly adapters: Readonly<Record<'gw1' | 'gw2' | 'pne', string>>;
+  /** Breaks the link that there is. @returns whether there was one */
+  dropLink(): boolean;
+  close(): Promise<void>;
+}
+
+export interface FourProcessesOptions {
+  /** Lines for the server's table of limits. */
+  readonly limits?: string;
+  readonly air?: Air;
+  /** How long a state is waited for, 40 s unless said otherwise. */
+  readonly patienceMs?: number;
+}
+
+async function openOwnAir(root: string): Promise<Air> {
+  const radio = await openVirtualRadio({ path: join(root, 'radio.sock') });
+  const { moniker } = radio;
+  return {
+    adapters: { gw1: moniker, gw2: moniker, pne: moniker },
+    dropLink: () => dropOpenLink(radio),
+    close: () => radio.close(),
+  };
+}
+
+/** The link between PNE and gateway breaks. @returns whether there was one */
+export function dropOpenLink(radio: VirtualRadio): boolean {
+  const link = radio.counters().links.find(({ open }) => open);
+  return link !== undefined && radio.dropLink(link.central, link.peripheral);
+}
 
 /** One JSON line of a daemon: an event of its own, or a message that it sent. */
 export type Line = Partial<TraceEvent> & {
@@ -47,7 +83,8 @@ export type Line = Partial<TraceEvent> & {
 
 export class FourProcesses {
   readonly lines: Line[] = [];
-  readonly radio: VirtualRadio;
+  readonly #air: Air;
+  readonly #patienceMs: number;
   readonly #root: string;
   readonly #cast: Cast;
   readonly #home: HomeParts;
@@ -60,11 +97,12 @@ export class FourProcesses {
   /** How processes ended that nobody had ended. */
   readonly #deaths: string[] = [];
 
-  private constructor(root: string, cast: Cast, home: HomeParts, radio: VirtualRadio) {
+  private constructor(root: string, cast: Cast, home: HomeParts, air: Air, patienceMs: number) {
     this.#root = root;
     this.#cast = cast;
     this.#home = home;
-    this.radio = radio;
+    this.#air = air;
+    this.#patienceMs = patienceMs;
     this.#readers = new Map(
       PARTIES.map((party) => [party, new StateReader(ROLES[party], this.stateDir(party))]),
     );
@@ -77,16 +115,15 @@ export class FourProcesses {
     });
   }
 
-  /** @param limits lines for the server's table of limits */
-  static async open(limits = ''): Promise<FourProcesses> {
+  static async open(options: FourProcessesOptions = {}): Promise<FourProcesses> {
     const root = mkdtempSync(join(tmpdir(), 'cpns-four-'));
     const cast = layOut(root, 1, false);
     const [home] = cast.homes;
     if (!home) throw new Error('a cast without a home');
-    const radio = await openVirtualRadio({ path: join(root, 'radio.sock') });
-    const world = new FourProcesses(root, cast, home, radio);
+    const air = options.air ?? (await openOwnAir(root));
+    const world = new FourProcesses(root, cast, home, air, options.patienceMs ?? PATIENCE_MS);
     try {
-      await world.#setUp(limits);
+      await world.#setUp(options.limits ?? '');
       return world;
     } catch (error) {
       await world.close();
@@ -97,16 +134,16 @@ export class FourProcesses {
   /** Everybody's owner does what owners do before anything is joined; the initiating gateway is not started. */
   async #setUp(limits: string): Promise<void> {
     const { server, realm } = this.#cast;
-    const { moniker } = this.radio;
+    const { adapters } = this.#air;
     writeServerConfig(this.#cast, 0, `[limits]\n${limits}\n`);
     initServer({ stateDir: server.stateDir, realm, hosts: ['localhost', '127.0.0.1'] });
-    writePneConfig(this.#home, moniker);
+    writePneConfig(this.#home, adapters.pne);
     const pne = this.start('pne', ['--enrol']);
     const { url = '' } = await (await this.start('server')).waitFor('ready');
     for (const { part } of gatewaysOf(this.#cast)) makeGateway(part.stateDir);
     await enrolGateways(this.#cast, url);
-    writeInitiatorConfig(this.#cast, url, moniker);
-    writeHomeConfig(this.#home, url, moniker);
+    writeInitiatorConfig(this.#cast, url, adapters.gw2);
+    writeHomeConfig(this.#home, url, adapters.gw1);
     // The owner has laid down nothing in advance: each question is put to a person.
     const { configFile } = this.#home.gateway;
     writeFileSync(configFile, readFileSync(configFile, 'utf8').replace(/\[\[approvals\.rule\]\][^[]*/, ''));
@@ -157,8 +194,7 @@ export class FourProcesses {
 
   /** The link between PNE and gateway breaks. @returns whether there was one */
   dropLink(): boolean {
-    const link = this.radio.counters().links.find(({ open }) => open);
-    return link !== undefined && this.radio.dropLink(link.central, link.peripheral);
+    return this.#air.dropLink();
   }
 
   /** What a command prints to a person. */
@@ -170,6 +206,18 @@ export class FourProcesses {
 
   said(party: Party, what: (line: Line) => boolean): readonly Line[] {
     return this.lines.filter((line) => line.party === party && what(line));
+  }
+
+  /** The questions that the home gateway has put to its owner. */
+  asked(): readonly Line[] {
+    return this.said('gw1', ({ event }) => event === 'asked');
+  }
+
+  /** The owner allows the join that was asked for last, this once. */
+  async allow(): Promise<void> {
+    const joinId = this.asked().at(-1)?.joinId;
+    if (joinId === undefined) throw new Error('nobody asked');
+    await callControl(this.stateDir('gw1'), 'decide', { joinId, allow: true, always: false });
   }
 
   /** What is on everybody's disk. Each look goes into the journal, which the safety rules are checked on. */
@@ -185,7 +233,11 @@ export class FourProcesses {
   }
 
   /** Waits for a state of the disks, or for something said. */
-  async until(what: string, holds: (state: FinalState) => boolean, limitMs = 40_000): Promise<FinalState> {
+  async until(
+    what: string,
+    holds: (state: FinalState) => boolean,
+    limitMs = this.#patienceMs,
+  ): Promise<FinalState> {
     for (const endAt = performance.now() + limitMs; ; ) {
       const state = this.look();
       if (holds(state)) return state;
@@ -215,7 +267,7 @@ export class FourProcesses {
       this.pause(party, 'SIGCONT');
     }
     await this.#children.stop();
-    await this.radio.close();
+    await this.#air.close();
     for (const reader of this.#readers.values()) reader.close();
     rmSync(this.#root, { recursive: true, force: true });
   }

@@ -21,7 +21,6 @@ describe('two outcomes that are easily forgotten', function () {
     assert.deepEqual(world.deaths, []);
   });
 
-  const asked = () => world.said('gw1', ({ event }) => event === 'asked');
   /** Whether the initiating gateway has said, to whoever reads its log, whom a join waits for. */
   const waited = (status: Status) => () =>
     world.said('gw2', (line) => line.event === 'waiting' && line.status === status).length > 0;
@@ -32,10 +31,6 @@ describe('two outcomes that are easily forgotten', function () {
       state.server.registrations.some(({ responded }) => responded),
     );
     return server.registrations[0]?.th3 ?? '';
-  };
-  const allow = async (): Promise<void> => {
-    const { joinId } = asked().at(-1) ?? assert.fail('nobody asked');
-    await callControl(world.stateDir('gw1'), 'decide', { joinId: joinId ?? '', allow: true, always: false });
   };
   /** The joins of the initiating gateway, as `cpns gateway status --json` shows them. */
   const joins = async () => {
@@ -78,16 +73,16 @@ describe('two outcomes that are easily forgotten', function () {
         told.server.pns.map(({ version, members }) => [version, members.length]),
         [[1, 1]],
       );
-      assert.equal(asked().length, 1, 'user A is asked once');
+      assert.equal(world.asked().length, 1, 'user A is asked once');
       assert.ok(sent('gw2', 'Resume').length > 0, 'it is told over resumption');
       assert.equal(sent('gw2', 'PnSetupRequest').length, requests, 'nobody invites it again');
     };
 
     it('the PNE dies before it reads step 13: no second registration', async () => {
       const th3 = await join();
-      await world.until('the question', () => asked().length > 0);
+      await world.until('the question', () => world.asked().length > 0);
       world.pause('pne', 'SIGSTOP');
-      await allow();
+      await world.allow();
       await world.until('step 13 on its way', () => sent('gw2', 'PnSetupNotify').length > 0);
       await world.end('pne', 'SIGKILL');
       await assertLearnsOnContact(th3, () => world.start('pne'));
@@ -95,10 +90,10 @@ describe('two outcomes that are easily forgotten', function () {
 
     it('the PNE is out of reach when the server commits: no second registration', async () => {
       const th3 = await join();
-      await world.until('the question', () => asked().length > 0);
+      await world.until('the question', () => world.asked().length > 0);
       world.pause('pne', 'SIGSTOP');
       assert.ok(world.dropLink());
-      await allow();
+      await world.allow();
       await assertLearnsOnContact(th3, () => world.pause('pne', 'SIGCONT'));
     });
   });
@@ -134,10 +129,10 @@ describe('two outcomes that are easily forgotten', function () {
       assert.deepEqual(kept.gw1.home, []);
 
       await world.start('gw1');
-      await world.until('the question', () => asked().length > 0);
+      await world.until('the question', () => world.asked().length > 0);
       await world.until('word of it', waited('awaiting-user'));
       assert.equal((await joins())[0]?.status, 'awaiting-user');
-      await allow();
+      await world.allow();
       const end = await world.untilOutcome('member');
       assert.deepEqual(
         end.server.registrations.map(({ state, th3: of }) => [state, of]),
@@ -147,7 +142,7 @@ describe('two outcomes that are easily forgotten', function () {
     });
 
     it('it stays away: the question ends at its deadline, with one signed word at PNE and GW2, and is put to nobody', async () => {
-      world = await FourProcesses.open('confirm_offline_seconds = 3');
+      world = await FourProcesses.open({ limits: 'confirm_offline_seconds = 3' });
       await world.end('gw1', 'SIGTERM');
       const th3 = await join();
       await world.until('word of it', waited('awaiting-home-gateway'));
@@ -168,7 +163,7 @@ describe('two outcomes that are easily forgotten', function () {
       await world.start('gw1');
       await world.until('nothing is left to say to it', ({ server }) => server.outbox.length === 0);
       assert.deepEqual(world.look().gw1.home, []);
-      assert.equal(asked().length, 0);
+      assert.equal(world.asked().length, 0);
     });
   });
 });

@@ -9,6 +9,7 @@ import { H4Framer } from '../hci/h4.ts';
 import { defaultRadioPath, parseMoniker } from '../hci/moniker.ts';
 import type { Faults } from './faults.ts';
 import { Radio, type RadioCounters, type RadioOptions } from './radio.ts';
+import { type KernelAdapter, plugIntoKernel } from './vhci.ts';
 
 export interface VirtualRadioOptions extends RadioOptions {
   /** Path of the socket; default `defaultRadioPath()`. */
@@ -27,6 +28,11 @@ export interface VirtualRadio {
   setFaults(faults: Faults): void;
   dropLink(addressA: string, addressB: string): boolean;
   stallLink(addressA: string, addressB: string, durationMs: number): boolean;
+  /**
+   * One more controller, as an adapter `hciN` of this kernel. It goes with the radio.
+   * @throws Error of the system: `ENOENT` without the kernel's module hci_vhci, `EACCES` without root
+   */
+  plugIntoKernel(): KernelAdapter;
   /** Unplugs every controller at once, as if all adapters were pulled. */
   unplugAll(): void;
   close(): Promise<void>;
@@ -53,8 +59,9 @@ export async function openVirtualRadio(options: VirtualRadioOptions = {}): Promi
     setFaults: (faults) => radio.setFaults(faults),
     dropLink: (a, b) => radio.dropLink(a, b),
     stallLink: (a, b, durationMs) => radio.stallLink(a, b, durationMs),
+    plugIntoKernel: () => plugIntoKernel(radio),
     unplugAll: () => {
-      for (const socket of sockets) socket.destroy();
+      for (const controller of [...radio.controllers]) controller.host.close();
     },
     close: () =>
       new Promise((resolve) => {

@@ -8,6 +8,11 @@ export function radioCommand(): Command {
   const command = new Command('radio')
     .description('run the virtual radio: Bluetooth controllers on a UNIX socket, one for each client')
     .option('--socket <path>', 'where to listen (default: that of the moniker `virtual`)')
+    .option(
+      '--vhci <n>',
+      'also plug n controllers into this kernel as hciN (root, module hci_vhci)',
+      wholeNumber(1, 16),
+    )
     .option('--interval <ms>', 'pace links by connection events this far apart', decimal(0, 4000))
     .option('--packets <n>', 'packets per connection event', wholeNumber(1, 64), 6)
     .option('--seed <n>', 'of the dice that decide faults', wholeNumber(0, 0xffffffff), 1)
@@ -21,6 +26,7 @@ export function radioCommand(): Command {
     command,
     'cpns radio',
     'cpns radio --interval 7.5 --packets 6',
+    'sudo cpns radio --vhci 2',
     'cpns radio --socket /tmp/r.sock --link-loss 0.001 --seed 7',
   );
 }

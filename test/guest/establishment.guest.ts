@@ -1,0 +1,72 @@
+/**
+ * The main job on the kernel's Bluetooth: server, home gateway, initiating gateway and PNE, four processes with noble and
+ * bleno on AF_BLUETOOTH sockets in user-channel mode, on BlueZ's controllers and on ours.
+ */
+import assert from 'node:assert/strict';
+import { type Air, dropOpenLink, FourProcesses } from '../e2e/four-processes.ts';
+import {
+  decodeCapture,
+  loadKernelBluetooth,
+  settled,
+  startBtmon,
+  startBtvirt,
+  startRadio,
+} from './kernel.ts';
+
+/** Emulation makes everything ten times slower. */
+const PATIENCE_MS = 120_000;
+
+describe('the four parties on the kernel of the guest', function () {
+  this.timeout(600_000);
+  let world: FourProcesses | undefined;
+  let captured = '';
+
+  before(loadKernelBluetooth);
+  afterEach(async () => {
+    await world?.close();
+    assert.deepEqual(world?.violations, []);
+    assert.deepEqual(world?.deaths, []);
+    world = undefined;
+  });
+
+  /** Enrols everybody and establishes, with btmon listening. */
+  const establish = async (name: string, indices: readonly number[], air: Omit<Air, 'adapters'>) => {
+    const [gw1, gw2, pne] = indices.map((index) => `hci:${index}/user`);
+    await settled(indices);
+    const btmon = await startBtmon(name);
+    const adapters = { gw1: gw1 ?? '', gw2: gw2 ?? '', pne: pne ?? '' };
+    world = await FourProcesses.open({ patienceMs: PATIENCE_MS, air: { ...air, adapters } });
+    await world.start('gw2');
+    await world.until('the question', () => (world?.asked().length ?? 0) > 0);
+    await world.allow();
+    const state = await world.untilOutcome('member');
+    await btmon.stop('SIGINT');
+    captured = (await decodeCapture(name)) ?? '';
+    return { world, state };
+  };
+
+  it('enrol and establish on the controllers of btvirt, seen by btmon', async () => {
+    const btvirt = await startBtvirt(3);
+    await establish('btvirt', [0, 1, 2], { dropLink: () => false, close: () => btvirt.stop() });
+    assert.match(captured, /LE Create Connection/);
+    assert.match(captured, /ATT: Write Command/);
+    assert.match(captured, /ATT: Handle Value Notification/);
+  });
+
+  it('do so on our controllers, paced; a link that breaks is resumed without another registration', async () => {
+    const radio = await startRadio(3, { intervalMs: 7.5 });
+    const { world } = await establish('radio', radio.indices, {
+      dropLink: () => dropOpenLink(radio),
+      close: () => radio.close(),
+    });
+    assert.match(captured, /ATT: Write Command/);
+    const requests = world.said('gw2', ({ name }) => name === 'PnSetupRequest').length;
+    const resumed = () => world.lines.filter(({ name }) => name === 'Resumed').length;
+    const before = resumed();
+    assert.ok(world.dropLink());
+    await world.until('resumption', () => resumed() > before);
+    assert.equal(world.said('gw2', ({ name }) => name === 'PnSetupRequest').length, requests);
+    assert.deepEqual([...radio.counters().unknownCommands.keys()], []);
+    assert.equal(radio.counters().overflows, 0);
+  });
+});

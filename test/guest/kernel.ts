@@ -1,0 +1,148 @@
+/**
+ * What a test does with the kernel it runs on: load its Bluetooth, have adapters (by BlueZ's btvirt, or by our own radio
+ * behind /dev/vhci), capture with btmon, start bluetoothd. Only for tests that run in the guest, as root, alone.
+ */
+import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process';
+import { createWriteStream, existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { openVirtualRadio, type VirtualRadio, type VirtualRadioOptions } from '../../src/bluetooth/open.ts';
+
+const KERNEL_BLUETOOTH = '/sys/class/bluetooth';
+const WAIT_LIMIT_MS = 30_000;
+const LOOK_MS = 50;
+const BTVIRT_TRIES = 5;
+
+/** The folder that outlives the guest. */
+export const OUT = '/out';
+
+export async function command(program: string, ...args: readonly string[]): Promise<string> {
+  const { stdout } = await promisify(execFile)(program, args, { timeout: WAIT_LIMIT_MS });
+  return stdout;
+}
+
+export async function until<T>(what: string, look: () => T | undefined | false, limitMs = WAIT_LIMIT_MS) {
+  for (const endAt = performance.now() + limitMs; ; ) {
+    const found = look();
+    if (found) return found;
+    if (performance.now() > endAt) throw new Error(`${what}: not within ${limitMs} ms`);
+    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+  }
+}
+
+/** Indices of the kernel's adapters, in order. */
+export function adapters(): readonly number[] {
+  if (!existsSync(KERNEL_BLUETOOTH)) return [];
+  return readdirSync(KERNEL_BLUETOOTH)
+    .flatMap((name) => /^hci(\d+)$/.exec(name)?.[1] ?? [])
+    .map(Number)
+    .sort((a, b) => a - b);
+}
+
+export function loadKernelBluetooth(): void {
+  for (const module of ['bluetooth', 'hci_vhci']) execFileSync('modprobe', [module]);
+}
+
+/** A program of the system in the background; its output goes to a file of `OUT`. */
+export class Background {
+  readonly #child: ChildProcess;
+  readonly #ended: Promise<void>;
+  running = true;
+
+  constructor(program: string, args: readonly string[], log: string) {
+    this.#child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    const file = createWriteStream(join(OUT, log), { flags: 'a' });
+    this.#child.stdout?.pipe(file, { end: false });
+    this.#child.stderr?.pipe(file, { end: false });
+    this.#child.on('error', (error) => file.write(`${error}\n`));
+    this.#ended = new Promise((resolve) => {
+      this.#child.on('close', () => {
+        this.running = false;
+        file.end();
+        resolve();
+      });
+    });
+  }
+
+  async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
+    if (this.running) this.#child.kill(signal);
+    await this.#ended;
+  }
+}
+
+/** `count` LE adapters by BlueZ's btvirt, which hear each other; fit for one link at a time on each. */
+export async function startBtvirt(count: number): Promise<Background> {
+  const before = adapters().length;
+  for (let tries = 1; ; tries++) {
+    // It sometimes dies at its start on two processors.
+    const btvirt = new Background('btvirt', [`-l${count}`, '-L'], 'btvirt.log');
+    try {
+      await until('btvirt', () => !btvirt.running || adapters().length === before + count, 5000);
+      if (btvirt.running) return btvirt;
+    } catch (error) {
+      if (tries >= BTVIRT_TRIES) throw error;
+    }
+    await btvirt.stop('SIGKILL');
+    if (tries >= BTVIRT_TRIES) throw new Error('btvirt does not start; see btvirt.log');
+  }
+}
+
+/** Our own radio with so many of its controllers plugged into the kernel. */
+export async function startRadio(
+  count: number,
+  options: VirtualRadioOptions = {},
+): Promise<VirtualRadio & { readonly indices: readonly number[] }> {
+  const radio = await openVirtualRadio({ path: '/run/cpns-radio.sock', ...options });
+  const indices = Array.from({ length: count }, () => radio.plugIntoKernel().index);
+  await until('adapters', () => indices.every((index) => adapters().includes(index)));
+  return { ...radio, indices };
+}
+
+/** Lets the kernel's own first set-up of each adapter come to its end: it opens and closes it within 2 s. */
+export async function settled(indices: readonly number[]): Promise<void> {
+  for (const index of indices) {
+    for (let tries = 0; tries < 20; tries++) {
+      const shown = await command('hciconfig', `hci${index}`);
+      if (!/INIT/.test(shown) && !/00:00:00:00:00:00/.test(shown)) break;
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    }
+  }
+}
+
+/** btmon's own capture of everything that passes between programs, kernel and controllers. */
+export async function startBtmon(name: string): Promise<Background> {
+  const file = join(OUT, `${name}.btsnoop`);
+  const btmon = new Background('btmon', ['-w', file], `${name}.btmon.log`);
+  await until('btmon', () => existsSync(file) && statSync(file).size > 0);
+  return btmon;
+}
+
+/** What btmon reads in its capture, kept beside it. btmon 5.66 may crash on a capture of its own: then undefined. */
+export async function decodeCapture(name: string): Promise<string | undefined> {
+  try {
+    const { stdout } = await promisify(execFile)('btmon', ['-r', join(OUT, `${name}.btsnoop`)], {
+      maxBuffer: 256 * 1024 * 1024,
+    });
+    writeFileSync(join(OUT, `${name}.btmon.txt`), stdout);
+    return stdout;
+  } catch {
+    return undefined;
+  }
+}
+
+/** D-Bus and bluetoothd on whatever adapters no user channel holds. */
+export async function startBluetoothd(...args: readonly string[]): Promise<{ stop(): Promise<void> }> {
+  mkdirSync('/run/dbus', { recursive: true });
+  mkdirSync('/var/lib/bluetooth', { recursive: true });
+  if (!existsSync('/etc/machine-id') || statSync('/etc/machine-id').size === 0)
+    await command('dbus-uuidgen', '--ensure=/etc/machine-id');
+  const bus = new Background('dbus-daemon', ['--system', '--nopidfile', '--nofork'], 'dbus.log');
+  await until('the system bus', () => existsSync('/run/dbus/system_bus_socket'));
+  const daemon = new Background('/usr/libexec/bluetooth/bluetoothd', ['-n', ...args], 'bluetoothd.log');
+  return {
+    stop: async () => {
+      await daemon.stop();
+      await bus.stop();
+    },
+  };
+}
