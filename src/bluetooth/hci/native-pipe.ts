@@ -3,7 +3,7 @@
  * when an adapter is opened, so that everything else works where it is not built or the kernel has no Bluetooth.
  * A vanished adapter is silent (ble-notes): the pipe watches /sys/class/bluetooth.
  */
-import { existsSync } from 'node:fs';
+import { closeSync, existsSync, readdirSync, readlinkSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { H4_ACL, H4_COMMAND, H4_EVENT } from './h4.ts';
 import type { Moniker } from './moniker.ts';
@@ -45,7 +45,44 @@ export function newNativeSocket(): NativeHciSocket {
   }
   const require = createRequire(import.meta.url);
   const Socket = require(HCI_SOCKET_PACKAGE) as new () => NativeHciSocket;
-  return new Socket();
+  const before = ownSockets();
+  const socket = new Socket();
+  const descriptor = [...ownSockets()].find(([inode]) => !before.has(inode))?.[1];
+  made.set(socket, descriptor);
+  return socket;
+}
+
+/**
+ * Every socket that was made, with its descriptor while that is open. GUARD(X6): the package closes the descriptor only
+ * in its destructor, whenever memory is collected, so that an adapter that was closed stays taken (EBUSY); and it frees
+ * the poll handle there while libuv still closes it. So none is ever collected, and the descriptor is closed by us.
+ */
+const made = new Map<NativeHciSocket, number | undefined>();
+
+/** Stops a socket and gives its adapter back at once. */
+export function closeNativeSocket(socket: NativeHciSocket): void {
+  try {
+    socket.stop();
+  } catch {
+    // Already down with its adapter, or never started.
+  }
+  const descriptor = made.get(socket);
+  made.set(socket, undefined);
+  if (descriptor !== undefined) closeSync(descriptor);
+}
+
+/** Descriptors of this process's sockets by what the kernel calls each: a number alone is soon used again. */
+function ownSockets(): ReadonlyMap<string, number> {
+  const found = new Map<string, number>();
+  for (const name of readdirSync('/proc/self/fd')) {
+    try {
+      const target = readlinkSync(`/proc/self/fd/${name}`);
+      if (target.startsWith('socket:')) found.set(target, Number(name));
+    } catch {
+      // The descriptor of the listing itself.
+    }
+  }
+  return found;
 }
 
 /**
@@ -63,11 +100,7 @@ export function openNativePipe(moniker: Extract<Moniker, { kind: 'hci' }>): HciP
     }
     return new NativePipe(socket, moniker);
   } catch (cause) {
-    try {
-      socket?.stop();
-    } catch {
-      // It was never started; the error worth telling is the first one.
-    }
+    if (socket) closeNativeSocket(socket);
     throw adapterUnavailable(formatMoniker(moniker), cause);
   }
 }
@@ -129,11 +162,7 @@ class NativePipe implements HciPipe {
   #release(): void {
     clearInterval(this.#watch);
     this.#socket.removeAllListeners();
-    try {
-      this.#socket.stop();
-    } catch {
-      // Already down with its adapter.
-    }
+    closeNativeSocket(this.#socket);
   }
 }
 
