@@ -1,7 +1,7 @@
 /**
  * The home gateway's side of one confirm request, as a table: steps 8 and 9 and the outcome (docs/protocol.md §9, §12).
- * Data only; what the actions do is in home-gateway.ts. Nothing here waits for a fixed time: the request's own deadline,
- * in server seconds, comes in as `deadline`.
+ * Data only; what the actions do is in home-gateway.ts. Nothing here waits for a fixed time: the server ends a question at
+ * its deadline; one that it never ends comes to `deadline` here when the node has kept it long enough.
  */
 import type { TransitionTable } from './machine.ts';
 

@@ -65,6 +65,8 @@ export interface HomeGatewayOptions {
   readonly clock: Clock;
   readonly onEvent?: (event: HomeGatewayEvent) => void;
   readonly retry?: RetryPolicy;
+  /** How long a question is kept that the server never ends, ms; default 25 hours. */
+  readonly questionKeptMs?: number;
 }
 
 /** What the owner answers. */
@@ -85,8 +87,12 @@ const SUSPENDED_MS = 30_000;
  * has to keep the rest itself.
  */
 const MAX_RUNNING = 256;
-/** setTimeout takes no more; a deadline further away is looked at again then. */
-const MAX_TIMER_MS = 2_000_000_000;
+/**
+ * A question ends by the server's word, which comes at its deadline of at most a day. One on which the server stays silent
+ * goes so long after it was taken up. The deadline itself is in the server's seconds, and this clock may be an hour off:
+ * a gateway that went by it would drop a question that everybody else waits for, and tell nobody.
+ */
+const QUESTION_KEPT_MS = 25 * 3_600_000;
 
 type Driver = MachineDriver<
   HomeGatewaySession,
@@ -220,7 +226,9 @@ export class HomeGatewayNode {
     const running: Running = { driver, session, timer: undefined, sending: false };
     driver.onStep = (_before, _input, after) => this.#stepped(record.joinId, running, after);
     this.#running.set(toHex(record.joinId), running);
-    this.#armDeadline(running, record.deadline);
+    const { questionKeptMs = QUESTION_KEPT_MS } = this.#options;
+    running.timer = setTimeout(() => driver.feed({ kind: 'deadline' }), questionKeptMs);
+    running.timer.unref();
     return running;
   }
 
@@ -297,16 +305,6 @@ export class HomeGatewayNode {
     if (this.#stopping.signal.aborted || this.#running.has(toHex(joinId))) return;
     const record = this.#options.store.home.request(joinId);
     if (record && record.state !== 'settled') this.#take(record);
-  }
-
-  /** The deadline is the server's, in its seconds; our clock only decides when to stop asking. */
-  #armDeadline(running: Running, deadline: number): void {
-    const waitMs = (deadline - this.#now()) * 1000;
-    const look = () => {
-      if (waitMs > MAX_TIMER_MS) this.#armDeadline(running, deadline);
-      else running.driver.feed({ kind: 'deadline' });
-    };
-    running.timer = setTimeout(look, Math.min(Math.max(waitMs, 0), MAX_TIMER_MS));
   }
 
   #now(): number {

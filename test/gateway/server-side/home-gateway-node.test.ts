@@ -39,7 +39,7 @@ describe('home gateway node', () => {
   };
   const kinds = () => events.map(({ kind }) => kind);
 
-  const start = (rules: readonly ApprovalRule[] = []) => {
+  const start = (rules: readonly ApprovalRule[] = [], questionKeptMs?: number) => {
     const next = new HomeGatewayNode({
       store,
       client: {
@@ -61,13 +61,14 @@ describe('home gateway node', () => {
         happened();
       },
       retry: { firstMs: 1, maxMs: 2 },
+      ...(questionKeptMs !== undefined && { questionKeptMs }),
     });
     next.start();
     return next;
   };
-  const restart = async (rules: readonly ApprovalRule[] = []) => {
+  const restart = async (rules: readonly ApprovalRule[] = [], questionKeptMs?: number) => {
     await node.close();
-    node = start(rules);
+    node = start(rules, questionKeptMs);
   };
 
   beforeEach(() => {
@@ -165,8 +166,19 @@ describe('home gateway node', () => {
     });
   });
 
-  it('stops asking at the deadline, and still takes the outcome', async () => {
-    const request = confirmRequest({ deadline: NOW });
+  it('asks and answers though its own clock says that the deadline is long past: the server ends a question', async () => {
+    wallSeconds = NOW + 3600;
+    const request = confirmRequest({ deadline: NOW + 600 });
+    node.onConfirmRequest(request);
+    await until(() => node.pending().length === 1);
+    await node.decide(joinIdOf(request), { yours: true, chargeable: true });
+    await until(() => sent.length === 1);
+    assert.deepEqual(kinds(), ['asked', 'answered']);
+  });
+
+  it('drops a question that the server never ends after so long, and still takes the outcome', async () => {
+    await restart([], 20);
+    const request = confirmRequest();
     node.onConfirmRequest(request);
     await until(() => kinds().includes('settled'));
     assert.deepEqual(node.pending(), []);
