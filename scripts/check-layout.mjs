@@ -19,6 +19,7 @@ const ORDER = [
   'establishment',
   'enrolment',
   'store',
+  'profiles',
   'bluetooth',
   'https',
   'config',
@@ -27,12 +28,13 @@ const ORDER = [
 ];
 
 /** Folders whose code also runs in a browser, save the files that are the Node side of a port. */
-const PURE = ['base', 'messages', 'security', 'network', 'link', 'establishment', 'enrolment'];
+const PURE = ['base', 'messages', 'security', 'network', 'link', 'establishment', 'enrolment', 'profiles'];
 const NODE_SIDE = new Set([
   'security/primitives-node.ts',
   'security/keystore.ts',
   'security/durable-file.ts',
   'security/x509.ts',
+  'profiles/load.ts',
 ]);
 
 /** Library → the one file that may import it. */

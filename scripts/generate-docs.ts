@@ -1,10 +1,12 @@
 /**
  * Writes the generated parts of the documents: the table of statuses in docs/protocol.md from src/base/statuses.ts, and
- * docs/flow.svg, the picture of parties and flow, from the step table here. `--check` exits 1 when one is not up to date.
+ * docs/flow.svg, the picture of parties and flow, from the step table here, and docs/firmware-profiles.md. `--check` exits 1 when one is not up to date.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { STATUSES } from '../src/base/statuses.ts';
+import { shippedProfiles } from '../src/profiles/load.ts';
+import { profilesPage } from './profiles-page.ts';
 
 const PARTIES = ['PNE\nof user A', 'PN GW #2\nof user B', 'CPNS\nServer', 'PN GW #1\nof user A'] as const;
 const BLE = '#1565c0';
@@ -124,6 +126,7 @@ const read = (path: string): string => {
 const wanted = new Map([
   [at('protocol.md'), withStatuses(read(at('protocol.md')))],
   [at('flow.svg'), drawFlow()],
+  [at('firmware-profiles.md'), profilesPage(shippedProfiles())],
 ]);
 let stale = 0;
 for (const [path, text] of wanted) {

@@ -3,7 +3,9 @@
  * connection attempts: a controller makes one connection at a time, so attempts take turns, each within its own
  * deadline, and a vanished peer never blocks the others (N11, N12).
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import { CpnsError } from '../base/errors.ts';
+import type { ChosenProfile } from './adapter-profile.ts';
 import { openService } from './att.ts';
 import { CentralLink } from './central-link.ts';
 import { type CentralOptions, connectionParameters } from './central-options.ts';
@@ -17,7 +19,7 @@ import {
   type NobleBindings,
   type NoblePeripheral,
 } from './guards/noble.ts';
-import { type HciTransport, openTransport, REASON_USER_ENDED } from './hci/transport.ts';
+import { type HciTransport, openTransport, REASON_USER_ENDED, type ReadyTransport } from './hci/transport.ts';
 import { notPoweredOn } from './hci/unavailable.ts';
 import { loadPrivately } from './load-library.ts';
 import type { Central, ConnectOptions, GattLink, Sighting } from './ports.ts';
@@ -46,11 +48,11 @@ export function loadNoble(transport: HciTransport): { noble: Noble; gatt: { exch
 
 /**
  * Opens a central on the controller that a moniker names.
- * @throws MonikerError, BluetoothUnavailableError (with `.mend`), RangeError on an option out of range
+ * @throws MonikerError, ProfileError, BluetoothUnavailableError (with `.mend`), RangeError on an option out of range
  */
 export async function openCentral(moniker: string, options: CentralOptions = {}): Promise<Central> {
-  const parameters = connectionParameters(options);
   const transport = await openTransport(moniker, options);
+  const parameters = parametersFor(transport, options);
   const { noble, gatt } = loadNoble(transport);
   const release = guardNoble(noble, gatt, transport);
   noble.on('warning', () => {}); // without a listener it goes to the console
@@ -62,6 +64,15 @@ export async function openCentral(moniker: string, options: CentralOptions = {})
     throw notPoweredOn(transport.name);
   }
   return new NobleCentral(noble, transport, parameters, options, release);
+}
+
+function parametersFor(transport: ReadyTransport, options: CentralOptions): ConnectionParameters {
+  try {
+    return connectionParameters(options, transport.chosen.settings);
+  } catch (error) {
+    transport.close();
+    throw error;
+  }
 }
 
 interface Attempt {
@@ -76,6 +87,7 @@ interface Attempt {
 type Created = { readonly status: number; readonly handle: number };
 
 class NobleCentral implements Central {
+  readonly adapter: ChosenProfile;
   readonly #noble: Noble;
   readonly #bindings: NobleBindings;
   readonly #transport: HciTransport;
@@ -100,17 +112,18 @@ class NobleCentral implements Central {
 
   constructor(
     noble: Noble,
-    transport: HciTransport,
+    transport: ReadyTransport,
     parameters: ConnectionParameters,
     options: CentralOptions,
     release: () => void,
   ) {
+    this.adapter = transport.chosen;
     this.#noble = noble;
     this.#bindings = noble._bindings;
     this.#transport = transport;
     this.#parameters = parameters;
     this.#release = release;
-    this.#scanSilenceMs = options.scanSilenceMs ?? 10_000;
+    this.#scanSilenceMs = options.scanSilenceMs ?? this.adapter.settings.scanSilenceMs;
     this.#sightings = new SightingCache(
       (address) => this.#inUse(address),
       (id) => forgetPeripheral(noble, id),
@@ -134,6 +147,12 @@ class NobleCentral implements Central {
     this.#scanWatch = setInterval(() => this.#watchScan(), Math.max(100, this.#scanSilenceMs / 4)).unref();
   }
 
+  get freeLinks(): number {
+    let used = this.#links.size;
+    for (const attempt of this.#attempts) if (!this.#isLinked(attempt.address)) used++;
+    return Math.max(0, (this.adapter.settings.links ?? Number.POSITIVE_INFINITY) - used);
+  }
+
   async startScan(onSighting: (sighting: Sighting) => void): Promise<void> {
     this.#assertOpen();
     this.#onSighting = onSighting;
@@ -155,6 +174,10 @@ class NobleCentral implements Central {
     if (this.#closed !== undefined) return Promise.reject(this.#closed);
     if (this.#inUse(wanted))
       return Promise.reject(new CpnsError('busy', 'this peer is connected or being connected'));
+    if (this.freeLinks === 0) {
+      const { profile, links } = this.adapter.settings;
+      return Promise.reject(new CpnsError('busy', `an adapter of the profile ${profile} has ${links} links`));
+    }
     return new Promise((resolve, reject) => {
       const attempt: Attempt = {
         address: wanted,
@@ -199,8 +222,13 @@ class NobleCentral implements Central {
     if (this.#closed !== undefined) throw this.#closed;
   }
 
-  #inUse(address: string): boolean {
+  #isLinked(address: string): boolean {
     for (const link of this.#links.values()) if (link.peerAddress === address) return true;
+    return false;
+  }
+
+  #inUse(address: string): boolean {
+    if (this.#isLinked(address)) return true;
     for (const attempt of this.#attempts) if (attempt.address === address) return true;
     return false;
   }
@@ -276,7 +304,10 @@ class NobleCentral implements Central {
     this.#running = true;
     try {
       // N15: many controllers refuse or break a connection that is begun while they scan.
-      await this.#pauseScan();
+      if (this.#scanning) {
+        await this.#pauseScan();
+        await delay(this.adapter.settings.settleMs);
+      }
       for (let attempt = this.#queue.shift(); attempt !== undefined; attempt = this.#queue.shift()) {
         if (!attempt.settled) await this.#takeTurn(attempt);
       }

@@ -3,6 +3,7 @@
  * when: advertising stops with a link and resumes after it, and a refusal by the controller is told or tried again.
  */
 import { CpnsError } from '../base/errors.ts';
+import type { ChosenProfile } from './adapter-profile.ts';
 import { attUuid } from './att.ts';
 import { eventWithin } from './deadline.ts';
 import { CPNS_DOWN_UUID, CPNS_SERVICE_UUID, CPNS_UP_UUID } from './gatt-service.ts';
@@ -12,6 +13,7 @@ import {
   type HciTransport,
   openTransport,
   REASON_USER_ENDED,
+  type ReadyTransport,
   type TransportOptions,
 } from './hci/transport.ts';
 import { notPoweredOn } from './hci/unavailable.ts';
@@ -60,7 +62,7 @@ function withDeviceName<T>(run: () => T): T {
 
 /**
  * Opens a peripheral on the controller that a moniker names. It advertises nothing yet.
- * @throws MonikerError, BluetoothUnavailableError (with `.mend`)
+ * @throws MonikerError, ProfileError, BluetoothUnavailableError (with `.mend`)
  */
 export async function openPeripheral(moniker: string, options: PeripheralOptions = {}): Promise<Peripheral> {
   const transport = await openTransport(moniker, options);
@@ -78,6 +80,7 @@ export async function openPeripheral(moniker: string, options: PeripheralOptions
 
 class BlenoPeripheral implements Peripheral {
   onLink: (link: GattLink) => void = (link) => void link.close();
+  readonly adapter: ChosenProfile;
   readonly #bleno: Bleno;
   readonly #bindings: BlenoBindings;
   readonly #transport: HciTransport;
@@ -101,7 +104,8 @@ class BlenoPeripheral implements Peripheral {
   #link: PeripheralLink | undefined;
   #closed: Error | undefined;
 
-  constructor(bleno: Bleno, transport: HciTransport, options: PeripheralOptions, release: () => void) {
+  constructor(bleno: Bleno, transport: ReadyTransport, options: PeripheralOptions, release: () => void) {
+    this.adapter = transport.chosen;
     this.#bleno = bleno;
     this.#bindings = bleno._bindings;
     this.#transport = transport;

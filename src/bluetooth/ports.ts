@@ -6,6 +6,7 @@
  * nothing a peer or a controller sends can throw out of the library, and after `close` nothing more is called back.
  */
 import type { Bytes } from '../base/bytes.ts';
+import type { ChosenProfile } from './adapter-profile.ts';
 
 /** Why a link ended, as far as the controller said: an HCI error code, 0x01–0xff, or 0 when there was none. */
 export type DisconnectReason = number;
@@ -46,6 +47,10 @@ export interface ConnectOptions {
 }
 
 export interface Central {
+  /** Who the adapter is, and what its profile says. */
+  readonly adapter: ChosenProfile;
+  /** Connections that may still be begun, links and attempts counted; infinite where the profile knows no limit. */
+  readonly freeLinks: number;
   /** Scans for the CPNS service until `stopScan`. Restarts by itself where the library or controller stopped it. */
   startScan(onSighting: (sighting: Sighting) => void): Promise<void>;
   stopScan(): Promise<void>;
@@ -64,6 +69,8 @@ export interface Advertisement {
 }
 
 export interface Peripheral {
+  /** Who the adapter is, and what its profile says. */
+  readonly adapter: ChosenProfile;
   /** Advertises the CPNS service, or changes what is advertised; resumes by itself after each link. */
   startAdvertising(advertisement: Advertisement): Promise<void>;
   stopAdvertising(): Promise<void>;

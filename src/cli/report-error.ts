@@ -46,6 +46,7 @@ function describe(error: unknown): Described {
         code: EXIT.failure,
       };
     case 'MonikerError':
+    case 'ProfileError':
       return { message: error.message, code: EXIT.usage };
     case 'BluetoothUnavailableError':
       return { message: error.message, code: EXIT.failure };

@@ -6,6 +6,8 @@ import * as v from 'valibot';
 import { type Bytes, fromHex } from '../base/bytes.ts';
 import { type CborKey, type CborValue, encodeCbor } from '../messages/cbor.ts';
 import { LIMITS } from '../messages/common.ts';
+import { profileCapability, type StatedDevice } from '../profiles/capability.ts';
+import type { Profile } from '../profiles/schema.ts';
 import { value } from './schema-faults.ts';
 
 function toCbor(item: unknown): CborValue {
@@ -25,6 +27,14 @@ export function encodeCapability(item: unknown): Bytes {
     throw new TypeError(`${bytes.length} bytes, but at most ${LIMITS.capability} are carried`);
   }
   return bytes;
+}
+
+/** What a configuration states, or else what is known of the device and of its adapter. */
+export function deviceCapability(
+  device: StatedDevice & { readonly capability: Bytes | undefined },
+  profile: Profile,
+): Bytes {
+  return device.capability ?? encodeCapability(profileCapability(device, profile));
 }
 
 /** Hexadecimal or a table, as bytes. */

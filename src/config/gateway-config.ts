@@ -118,7 +118,7 @@ export function approvalRules({ approvals }: Pick<GatewayConfig, 'approvals'>): 
 export function gatewayDefaults(url: string): GatewayConfig {
   return {
     server: { url },
-    bluetooth: { adapter: 'hci:0', capture: undefined, randomAddress: true },
+    bluetooth: { adapter: 'hci:0', capture: undefined, randomAddress: true, profile: undefined },
     pn: {
       name: 'Personal network',
       invite: false,
@@ -136,8 +136,9 @@ export function gatewayExample(url = 'https://cpns.example.net:8443', adapter = 
 url = ${JSON.stringify(url)}
 
 [bluetooth]
-adapter = ${JSON.stringify(adapter)}      # hci:N, hci:N/user, h4:unix:PATH, h4:tcp:HOST:PORT, virtual[:PATH]
+adapter = ${JSON.stringify(adapter)}      # hci:N, hci:N/user, hci:N/raw, h4:unix:PATH, h4:tcp:HOST:PORT, virtual[:PATH]
 random_address = true
+# profile = "generic"    # else the one that fits: cpns profile detect, cpns profile list
 # capture = "/var/lib/cpns/gateway.btsnoop"
 
 [pn]

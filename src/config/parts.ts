@@ -5,6 +5,7 @@
 import * as v from 'valibot';
 import { parseMoniker } from '../bluetooth/hci/moniker.ts';
 import { labelRule } from '../messages/label.ts';
+import { shippedProfiles } from '../profiles/load.ts';
 import { value } from './schema-faults.ts';
 
 /** A name that people see, bounded in bytes of UTF-8 as on the wire. */
@@ -44,11 +45,20 @@ const isMoniker = (text: string): boolean => {
 
 const adapter = value(
   v.pipe(v.string(), v.check(isMoniker, 'names no Bluetooth controller')),
-  'hci:N, hci:N/user, h4:unix:PATH, h4:tcp:HOST:PORT, virtual or virtual:PATH',
+  'hci:N, hci:N/user, hci:N/raw, h4:unix:PATH, h4:tcp:HOST:PORT, virtual or virtual:PATH',
   '"hci:0"',
 );
 const path = (example: string) =>
   value(v.pipe(v.string(), v.minLength(1, 'empty')), 'the path of a file', JSON.stringify(example));
+
+const isProfile = (text: string): boolean =>
+  text.endsWith('.json') || shippedProfiles().some(({ name }) => name === text);
+
+const profile = value(
+  v.pipe(v.string(), v.check(isProfile, 'names no firmware profile')),
+  'a name that `cpns profile list` shows, or the path of a .json file',
+  '"raspberry-pi-4b"',
+);
 
 export const Bluetooth = v.optional(
   v.pipe(
@@ -56,11 +66,10 @@ export const Bluetooth = v.optional(
       adapter: v.optional(adapter, 'hci:0'),
       capture: v.optional(path('/var/lib/cpns/radio.btsnoop')),
       random_address: v.optional(value(v.boolean(), 'true or false', 'true'), true),
+      profile: v.optional(profile),
     }),
-    v.transform(({ adapter, capture, random_address: randomAddress }) => ({
-      adapter,
-      capture,
-      randomAddress,
+    v.transform(({ adapter, capture, random_address: randomAddress, profile }) => ({
+      ...{ adapter, capture, randomAddress, profile },
     })),
   ),
   {},
@@ -82,4 +91,6 @@ export interface BluetoothConfig {
   /** Path of a btsnoop file that gets every packet. */
   readonly capture: string | undefined;
   readonly randomAddress: boolean;
+  /** Firmware profile, by name or file; without it the one that fits the adapter. */
+  readonly profile?: string | undefined;
 }

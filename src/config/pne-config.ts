@@ -22,11 +22,13 @@ export interface JoinRule {
 export interface PneConfig {
   readonly bluetooth: BluetoothConfig;
   readonly device: {
-    readonly kind: string;
+    /** Undefined for what the adapter's profile says. */
+    readonly kind: string | undefined;
     readonly model: string | undefined;
     /** Shown to users and to the gateway; absent for a PNE that wants a handle only. */
     readonly pneId: string | undefined;
-    readonly capability: Bytes;
+    /** Undefined for what device and adapter are known to be. */
+    readonly capability: Bytes | undefined;
     readonly contents: readonly { readonly name: string; readonly mediaType: string }[];
   };
   readonly join: { readonly policy: 'ask' | 'accept'; readonly rules: readonly JoinRule[] };
@@ -57,13 +59,15 @@ export const PneSchema = v.pipe(
     device: v.optional(
       v.pipe(
         v.strictObject({
-          kind: v.optional(shortText(32, 'headset'), 'device'),
+          kind: v.optional(shortText(32, 'headset')),
           model: v.optional(shortText(64, 'Acme H1')),
           pne_id: v.optional(label(LIMITS.pneId, "Ann's headset")),
           capability: v.optional(Capability),
           content: v.optional(v.pipe(v.array(Content), v.maxLength(16, 'more than 16 contents')), []),
         }),
-        v.transform(({ pne_id: pneId, content: contents, ...rest }) => ({ ...rest, pneId, contents })),
+        v.transform(({ kind, model, capability, pne_id: pneId, content: contents }) => ({
+          ...{ kind, model, capability, pneId, contents },
+        })),
       ),
       {},
     ),
@@ -79,22 +83,8 @@ export const PneSchema = v.pipe(
     ),
     log: Log,
   }),
-  v.rawTransform(({ dataset, addIssue, NEVER }): PneConfig => {
-    const { device, ...rest } = dataset.value;
-    // Without a capability of its own a device says at least what kind it is.
-    const stated = device.capability ?? defaultCapability(device.kind, device.model);
-    if (stated === undefined) {
-      addIssue({ message: 'kind and model are too long for a capability' });
-      return NEVER;
-    }
-    return { ...rest, device: { ...device, model: device.model, pneId: device.pneId, capability: stated } };
-  }),
+  v.transform((config): PneConfig => config),
 );
-
-function defaultCapability(kind: string, model: string | undefined): Bytes | undefined {
-  const result = v.safeParse(Capability, model === undefined ? { class: kind } : { class: kind, model });
-  return result.success ? result.output : undefined;
-}
 
 /** What the rules say to a gateway that asks; `ask` means that a person has to. */
 export function decideJoin(
@@ -111,8 +101,9 @@ export function decideJoin(
 export function pneExample(adapter = 'hci:0'): string {
   return `# cpns pne
 [bluetooth]
-adapter = ${JSON.stringify(adapter)}      # hci:N, hci:N/user, h4:unix:PATH, h4:tcp:HOST:PORT, virtual[:PATH]
+adapter = ${JSON.stringify(adapter)}      # hci:N, hci:N/user, hci:N/raw, h4:unix:PATH, h4:tcp:HOST:PORT, virtual[:PATH]
 random_address = true
+# profile = "generic"             # else the one that fits: cpns profile detect, cpns profile list
 # capture = "/var/lib/cpns/pne.btsnoop"
 
 [device]

@@ -8,6 +8,7 @@ import { CpnsError, statusOfError } from '../base/errors.ts';
 import { type JoinId, PnId } from '../base/ids.ts';
 import { STATUSES, type Status } from '../base/statuses.ts';
 import type { Clock } from '../base/time.ts';
+import type { ChosenProfile } from '../bluetooth/adapter-profile.ts';
 import { openCentral } from '../bluetooth/open.ts';
 import type { Central, GattLink } from '../bluetooth/ports.ts';
 import type { GatewayConfig } from '../config/gateway-config.ts';
@@ -71,7 +72,7 @@ type LinkPurpose =
   | { readonly kind: 'resume'; readonly joinId: JoinId }
   | { readonly kind: 'establish' };
 
-/** @throws CpnsError not-enrolled, cannot-persist; BluetoothUnavailableError; MonikerError */
+/** @throws CpnsError not-enrolled, cannot-persist; BluetoothUnavailableError; MonikerError; ProfileError */
 export async function openGateway(options: GatewayOptions): Promise<GatewayNode> {
   const signer = loadKey(join(options.stateDir, 'identity.pem'));
   const store = openGatewayStore(join(options.stateDir, 'gateway.sqlite'));
@@ -82,6 +83,7 @@ export async function openGateway(options: GatewayOptions): Promise<GatewayNode>
     const central = await openCentral(options.adapter ?? bluetooth.adapter, {
       capture: options.capture ?? bluetooth.capture,
       randomAddress: bluetooth.randomAddress,
+      profile: bluetooth.profile,
       onGone: options.onRadioGone,
     });
     const node = new GatewayNode(options, { signer, store, primitives, identity, central });
@@ -190,6 +192,10 @@ export class GatewayNode {
       serve: (gatt, purpose, proven) => this.#serve(gatt, purpose, proven),
       onConnectFailed: (address, status) => this.#emit({ kind: 'link', address, state: 'down', status }),
     });
+  }
+
+  get adapter(): ChosenProfile {
+    return this.#parts.central.adapter;
   }
 
   async start(): Promise<void> {

@@ -8,8 +8,10 @@ import { CpnsError, statusOfError } from '../base/errors.ts';
 import { JOIN_ID_BYTES } from '../base/ids.ts';
 import type { Status } from '../base/statuses.ts';
 import type { Clock } from '../base/time.ts';
+import type { ChosenProfile } from '../bluetooth/adapter-profile.ts';
 import { openPeripheral } from '../bluetooth/open.ts';
 import type { GattLink, Peripheral } from '../bluetooth/ports.ts';
+import { deviceCapability } from '../config/capability.ts';
 import type { PneConfig } from '../config/pne-config.ts';
 import { PNE_ENROL_MACHINE, type PneEnrolOutput } from '../enrolment/pne.ts';
 import { Machine } from '../establishment/machine.ts';
@@ -105,7 +107,7 @@ interface Code {
   readonly expiresAtMs: number;
 }
 
-/** @throws CpnsError, BluetoothUnavailableError, MonikerError */
+/** @throws CpnsError, BluetoothUnavailableError, MonikerError, ProfileError */
 export async function openPne(options: PneOptions): Promise<PneNode> {
   const signer = loadOrCreateKey(join(options.stateDir, 'identity.pem'));
   const store = openPneStore(join(options.stateDir, 'pne.sqlite'));
@@ -114,6 +116,7 @@ export async function openPne(options: PneOptions): Promise<PneNode> {
     const peripheral = await openPeripheral(options.adapter ?? bluetooth.adapter, {
       capture: options.capture ?? bluetooth.capture,
       randomAddress: bluetooth.randomAddress,
+      profile: bluetooth.profile,
       onGone: options.onRadioGone,
     });
     const node = new PneNode(options, signer, store, peripheral);
@@ -134,6 +137,7 @@ export class PneNode {
   readonly #clock: Clock;
   readonly #powered: PoweredClock;
   readonly #thumbprint;
+  readonly #capability: Bytes;
   #owner: Owner | undefined;
   #floor: Floor;
   #code: Code | undefined;
@@ -157,10 +161,15 @@ export class PneNode {
     this.#clock = options.clock ?? systemClock;
     this.#powered = new PoweredClock(this.#clock, store.clock().poweredSeconds);
     this.#thumbprint = thumbprintOf(this.#primitives, signer.publicKey);
+    this.#capability = deviceCapability(options.config.device, peripheral.adapter.detection.profile);
     this.#owner = readOwner(store, this.#primitives);
     this.#floor = readFloor(store, this.#clock);
     peripheral.onLink = (gatt) => this.#accept(gatt);
     this.#poweredTimer = setInterval(() => this.#countPowered(), POWERED_WRITE_MS);
+  }
+
+  get adapter(): ChosenProfile {
+    return this.#peripheral.adapter;
   }
 
   /** Settles once the PNE is somebody's; at once when it is already. */
@@ -383,7 +392,7 @@ export class PneNode {
       publicKey: this.#signer.publicKey,
       coseKey: coseKeyOf(this.#signer.publicKey),
       pneId: device.pneId,
-      capability: device.capability,
+      capability: this.#capability,
       epoch: epoch + 1,
       spentOn,
     });
@@ -427,7 +436,7 @@ export class PneNode {
       identity: {
         thumbprint: this.#thumbprint,
         homeAddress: owner.homeAddress,
-        capability: device.capability,
+        capability: this.#capability,
         contents: device.contents.length > 0 ? device.contents : undefined,
         pneId: device.pneId,
       },

@@ -142,12 +142,14 @@ describe('btsnoop', () => {
 
 describe('monikers', () => {
   it('reads and writes every form', () => {
-    assert.deepEqual(parseMoniker('hci:1'), { kind: 'hci', index: 1, channel: 'raw' });
+    assert.deepEqual(parseMoniker('hci:1'), { kind: 'hci', index: 1, channel: undefined });
+    assert.deepEqual(parseMoniker('hci:1/raw'), { kind: 'hci', index: 1, channel: 'raw' });
     assert.deepEqual(parseMoniker('virtual'), { kind: 'unix', path: defaultRadioPath(), virtual: true });
     assert.deepEqual(parseMoniker('h4:tcp:[::1]:9000'), { kind: 'tcp', host: '::1', port: 9000 });
     for (const text of [
       'hci:0',
       'hci:2/user',
+      'hci:2/raw',
       'h4:unix:/tmp/x',
       'h4:tcp:pi:6402',
       'h4:tcp:[::1]:1',
@@ -168,7 +170,7 @@ describe('monikers', () => {
       'hci',
       'hci:',
       'hci:x',
-      'hci:0/raw',
+      'hci:0/both',
       'h4:',
       'h4:unix:',
       'h4:tcp:pi',

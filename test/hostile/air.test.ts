@@ -2,15 +2,19 @@
 import assert from 'node:assert/strict';
 import { CpnsError } from '../../src/base/errors.ts';
 import type { Status } from '../../src/base/statuses.ts';
+import { chooseProfile } from '../../src/bluetooth/adapter-profile.ts';
 import type { Central, GattLink, Sighting } from '../../src/bluetooth/ports.ts';
 import type { Announced } from '../../src/network/advertisement.ts';
 import { type Purpose, Scan } from '../../src/nodes/gateway-scan.ts';
+import { UNKNOWN_ADAPTER } from '../../src/profiles/identity.ts';
 
 const VERSION_PNE_JOIN = 0b0010_1010;
 const KNOWN_SALT = 0xee;
 
 /** A radio on which every connection hangs until the test decides about it. */
 class SlowAir implements Central {
+  readonly adapter = chooseProfile(UNKNOWN_ADAPTER);
+  readonly freeLinks = Number.POSITIVE_INFINITY;
   nowMs = 0;
   see: (sighting: Sighting) => void = () => {};
   readonly asked: string[] = [];

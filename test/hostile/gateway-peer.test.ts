@@ -4,6 +4,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { concat, fromHex } from '../../src/base/bytes.ts';
 import type { Status } from '../../src/base/statuses.ts';
+import { chooseProfile } from '../../src/bluetooth/adapter-profile.ts';
 import type { Central, GattLink, Sighting } from '../../src/bluetooth/ports.ts';
 import type { GatewayConfig } from '../../src/config/gateway-config.ts';
 import { Link } from '../../src/link/link.ts';
@@ -11,6 +12,7 @@ import { Reject } from '../../src/messages/link.ts';
 import { GatewayNode } from '../../src/nodes/gateway.ts';
 import type { GatewayEvent } from '../../src/nodes/gateway-events.ts';
 import { readGatewayIdentity } from '../../src/nodes/gateway-identity.ts';
+import { UNKNOWN_ADAPTER } from '../../src/profiles/identity.ts';
 import { loadKey } from '../../src/security/keystore.ts';
 import { nodePrimitives } from '../../src/security/primitives-node.ts';
 import { type GatewayStore, openGatewayStore } from '../../src/store/gateway-store.ts';
@@ -22,6 +24,8 @@ const WHOLE_MESSAGE = 0xc0;
 
 /** One PNE in the air; what it does with a link is up to the test. */
 class OnePneAir implements Central {
+  readonly adapter = chooseProfile(UNKNOWN_ADAPTER);
+  readonly freeLinks = Number.POSITIVE_INFINITY;
   connections = 0;
   readonly #play: (link: GattLink) => void;
   #see: (sighting: Sighting) => void = () => {};

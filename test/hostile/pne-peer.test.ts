@@ -5,14 +5,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { concat } from '../../src/base/bytes.ts';
 import { Prng } from '../../src/base/prng.ts';
+import { chooseProfile } from '../../src/bluetooth/adapter-profile.ts';
 import type { Advertisement, GattLink, Peripheral } from '../../src/bluetooth/ports.ts';
 import { Link } from '../../src/link/link.ts';
 import { PneNode } from '../../src/nodes/pne.ts';
+import { UNKNOWN_ADAPTER } from '../../src/profiles/identity.ts';
 import { loadOrCreateKey } from '../../src/security/keystore.ts';
 import { openPneStore } from '../../src/store/pne-store.ts';
 import { primitives } from '../support/join.ts';
 
 class FakePeripheral implements Peripheral {
+  readonly adapter = chooseProfile(UNKNOWN_ADAPTER);
   onLink: (link: GattLink) => void = () => {};
   advertising = 0;
   async startAdvertising(_: Advertisement): Promise<void> {

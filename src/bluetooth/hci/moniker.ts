@@ -1,13 +1,16 @@
 /**
- * The names of controllers, as a user writes them: `hci:0`, `hci:0/user`, `h4:unix:PATH`, `h4:tcp:HOST:PORT`,
- * `virtual`, `virtual:PATH`. Owns parsing and the default place of the virtual radio. Opens nothing.
+ * The names of controllers, as a user writes them: `hci:0`, `hci:0/user`, `hci:0/raw`, `h4:unix:PATH`,
+ * `h4:tcp:HOST:PORT`, `virtual`, `virtual:PATH`. Owns parsing and the default place of the virtual radio. Opens nothing.
  */
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 
 export type Moniker =
-  /** A Linux adapter. `raw` shares it with the kernel's stack; `user` takes it from the kernel for as long as it is open. */
-  | { readonly kind: 'hci'; readonly index: number; readonly channel: 'raw' | 'user' }
+  /**
+   * A Linux adapter. `raw` shares it with the kernel's stack; `user` takes it from the kernel for as long as it is open;
+   * undefined is what the adapter's firmware profile says for the running kernel.
+   */
+  | { readonly kind: 'hci'; readonly index: number; readonly channel: 'raw' | 'user' | undefined }
   | { readonly kind: 'unix'; readonly path: string; readonly virtual: boolean }
   | { readonly kind: 'tcp'; readonly host: string; readonly port: number };
 
@@ -18,7 +21,7 @@ export class MonikerError extends Error {
 
 /** sockaddr_un holds 108 bytes with the closing NUL. */
 const MAX_SOCKET_PATH_BYTES = 107;
-const FORMS = 'hci:N, hci:N/user, h4:unix:PATH, h4:tcp:HOST:PORT, virtual or virtual:PATH';
+const FORMS = 'hci:N, hci:N/user, hci:N/raw, h4:unix:PATH, h4:tcp:HOST:PORT, virtual or virtual:PATH';
 
 /** Where the virtual radio listens when nobody says otherwise: private to the user. */
 export function defaultRadioPath(environment: NodeJS.ProcessEnv = process.env): string {
@@ -50,7 +53,7 @@ export function parseMoniker(text: string): Moniker {
 export function formatMoniker(moniker: Moniker): string {
   switch (moniker.kind) {
     case 'hci':
-      return `hci:${moniker.index}${moniker.channel === 'user' ? '/user' : ''}`;
+      return `hci:${moniker.index}${moniker.channel === undefined ? '' : `/${moniker.channel}`}`;
     case 'unix':
       return `${moniker.virtual ? 'virtual' : 'h4:unix'}:${moniker.path}`;
     case 'tcp':
@@ -59,9 +62,11 @@ export function formatMoniker(moniker: Moniker): string {
 }
 
 function parseAdapter(text: string, rest: string | undefined): Moniker {
-  const match = /^(\d{1,3})(\/user)?$/.exec(rest ?? '');
-  if (!match) throw new MonikerError(`"${text}": the adapter is a number, as in hci:0 or hci:0/user`);
-  return { kind: 'hci', index: Number(match[1]), channel: match[2] ? 'user' : 'raw' };
+  const match = /^(\d{1,3})(?:\/(user|raw))?$/.exec(rest ?? '');
+  if (!match) {
+    throw new MonikerError(`"${text}": the adapter is a number, as in hci:0, hci:0/user or hci:0/raw`);
+  }
+  return { kind: 'hci', index: Number(match[1]), channel: match[2] as 'user' | 'raw' | undefined };
 }
 
 function parseTcp(text: string, rest: string): Moniker {

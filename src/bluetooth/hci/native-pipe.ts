@@ -29,6 +29,9 @@ export interface NativeHciSocket {
   removeAllListeners(): unknown;
 }
 
+/** An adapter whose channel is decided. */
+export type AdapterMoniker = Extract<Moniker, { kind: 'hci' }> & { readonly channel: 'raw' | 'user' };
+
 const WATCH_INTERVAL_MS = 1000;
 
 const KERNEL_BLUETOOTH = '/sys/class/bluetooth';
@@ -89,7 +92,7 @@ function ownSockets(): ReadonlyMap<string, number> {
  * Opens an adapter of the kernel.
  * @throws BluetoothUnavailableError with the command that mends it
  */
-export function openNativePipe(moniker: Extract<Moniker, { kind: 'hci' }>): HciPipe {
+export function openNativePipe(moniker: AdapterMoniker): HciPipe {
   let socket: NativeHciSocket | undefined;
   try {
     socket = newNativeSocket();
@@ -113,7 +116,7 @@ class NativePipe implements HciPipe {
   readonly #watch: NodeJS.Timeout;
   #ended = false;
 
-  constructor(socket: NativeHciSocket, moniker: Extract<Moniker, { kind: 'hci' }>) {
+  constructor(socket: NativeHciSocket, moniker: AdapterMoniker) {
     this.#socket = socket;
     this.exclusive = moniker.channel === 'user';
     socket.on('data', (packet) => this.onPacket(packet));

@@ -4,6 +4,8 @@
  * a Disconnection Complete, then `gone` is emitted. Nothing a controller or a peer sends throws out of here.
  */
 import { EventEmitter } from 'node:events';
+import { systemIdentity } from '../adapter-identity.ts';
+import { type ChosenProfile, chooseProfile, limitAclBuffers, prepareController } from '../adapter-profile.ts';
 import { BtsnoopWriter } from './btsnoop.ts';
 import { H4_ACL, H4_COMMAND, H4_EVENT } from './h4.ts';
 import { L2capGuard } from './l2cap-guard.ts';
@@ -24,7 +26,12 @@ export interface TransportOptions {
   readonly capture?: string | undefined;
   /** Use a random static address instead of the controller's public one. Default: false. */
   readonly randomAddress?: boolean | undefined;
+  /** Firmware profile: the name of one, or a file. Default: the one that fits the adapter. */
+  readonly profile?: string | undefined;
 }
+
+/** A transport whose controller is ready for noble or bleno. */
+export type ReadyTransport = HciTransport & { readonly chosen: ChosenProfile };
 
 /** What bleno's mgmt.js wants of its second socket. */
 export interface ManagementSocket {
@@ -34,9 +41,7 @@ export interface ManagementSocket {
   write(packet: Buffer): void;
 }
 
-const RESET = 0x0c03;
 const DISCONNECT = 0x0406;
-const LE_WRITE_SUGGESTED_DATA_LENGTH = 0x2024;
 const LE_LTK_REPLY = 0x201a;
 const LE_LTK_NEGATIVE_REPLY = 0x201b;
 const EVENT_DISCONNECTION_COMPLETE = 0x05;
@@ -65,13 +70,23 @@ interface OwnCommand {
 }
 
 /** Opens the controller a moniker names, ready for noble or bleno.
- * @throws MonikerError, BluetoothUnavailableError */
-export async function openTransport(moniker: string, options: TransportOptions = {}): Promise<HciTransport> {
+ * @throws MonikerError, ProfileError, BluetoothUnavailableError */
+export async function openTransport(
+  moniker: string,
+  options: TransportOptions = {},
+): Promise<ReadyTransport> {
   const parsed: Moniker = parseMoniker(moniker);
-  const pipe = parsed.kind === 'hci' ? openNativePipe(parsed) : await openStreamPipe(parsed);
+  const { profile } = options;
+  const before = chooseProfile(systemIdentity(parsed), profile);
+  const pipe =
+    parsed.kind === 'hci'
+      ? openNativePipe({ ...parsed, channel: parsed.channel ?? before.settings.channel.use })
+      : await openStreamPipe(parsed);
   const transport = new HciTransport(formatMoniker(parsed), pipe, options);
   try {
-    await transport.prepare();
+    const chosen = await prepareController(transport, pipe.exclusive, before, profile);
+    if (options.randomAddress === true) await transport.rotateAddress();
+    return Object.assign(transport, { chosen });
   } catch (cause) {
     transport.close();
     throw new BluetoothUnavailableError(
@@ -82,7 +97,6 @@ export async function openTransport(moniker: string, options: TransportOptions =
       { cause },
     );
   }
-  return transport;
 }
 
 /** Events: `data` (packet), `error` (Error), `gone` (Error | undefined). */
@@ -92,6 +106,8 @@ export class HciTransport extends EventEmitter {
   handlerFailures = 0;
   /** The random address in use, HCI byte order; undefined while the public one is used. */
   ownAddress: Buffer | undefined;
+  /** Set when the controller is prepared. */
+  chosen: ChosenProfile | undefined;
   readonly #pipe: HciPipe;
   readonly #capture: BtsnoopWriter | undefined;
   readonly #randomAddress: boolean;
@@ -115,18 +131,6 @@ export class HciTransport extends EventEmitter {
     this.on('error', () => {});
     pipe.onPacket = (packet) => this.#receive(packet);
     pipe.onEnd = (error) => this.#end(error);
-  }
-
-  /** Resets an exclusive controller and sets the random address. Called once, by openTransport. */
-  async prepare(): Promise<void> {
-    if (this.#pipe.exclusive) {
-      await this.command(RESET);
-      // X3: neither library asks for long link-layer packets and no kernel does it for us: 251 bytes, 2,120 µs.
-      await this.command(LE_WRITE_SUGGESTED_DATA_LENGTH, Buffer.from([0xfb, 0x00, 0x48, 0x08])).catch(
-        () => {},
-      );
-    }
-    if (this.#randomAddress) await this.rotateAddress();
   }
 
   /**
@@ -287,6 +291,7 @@ export class HciTransport extends EventEmitter {
     const code = packet[1];
     if (code === EVENT_COMMAND_COMPLETE && length >= 6) {
       if (this.#pipe.exclusive) this.#takeCommandCredits(packet[3] ?? 1);
+      limitAclBuffers(packet.readUInt16LE(4), packet, this.chosen?.settings.aclBuffers);
       return !this.#settleOwnCommand(packet.readUInt16LE(4), packet.subarray(6)) && length >= 7;
     }
     if (code === EVENT_COMMAND_STATUS && length >= 7) {

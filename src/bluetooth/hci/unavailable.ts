@@ -37,7 +37,7 @@ const ADAPTER_MENDS: Readonly<Record<string, readonly [what: string, mend: strin
   ],
   EBUSY: [
     'another program has the adapter',
-    'Stop it (often `sudo systemctl stop bluetooth`), for hci:N/user also take the adapter down, or use another one.',
+    'Stop it (often `sudo systemctl stop bluetooth`) and take the adapter down (`sudo hciconfig hci0 down`, with its number); or share it with hci:N/raw.',
   ],
   ENOBINDING: [
     'the native Bluetooth module is not built',

@@ -32,7 +32,8 @@ interface Command {
 
 const NONE = Buffer.alloc(0);
 const HCI_VERSION_5_2 = 0x0b;
-const VERSION = Buffer.from([HCI_VERSION_5_2, 0, 0, HCI_VERSION_5_2, 0xff, 0xff, 0, 0]);
+/** Manufacturer 0xffff is nobody's; with this LMP subversion firmware-profiles/virtual-radio.json knows it. */
+const VERSION = Buffer.from([HCI_VERSION_5_2, 0, 0, HCI_VERSION_5_2, 0xff, 0xff, 0x70, 0x63]);
 /** LE encryption, LE data packet length extension, LE ping. */
 const LE_FEATURES = Buffer.from([0x31, 0x01, 0, 0, 0, 0, 0, 0]);
 const LMP_FEATURES = Buffer.from([0, 0, 0, 0, 0x60, 0, 0, 0]); // BR/EDR not supported, LE supported

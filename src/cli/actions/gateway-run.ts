@@ -7,6 +7,7 @@ import { approvalRules, type GatewayConfig, GatewaySchema } from '../../config/g
 import { type ControlHandlers, flagParam, textParam } from '../../nodes/control-socket.ts';
 import { type GatewayNode, openGateway } from '../../nodes/gateway.ts';
 import type { GatewayEvent } from '../../nodes/gateway-events.ts';
+import { sayAdapter } from '../adapter-view.ts';
 import { approvalView } from '../approval-view.ts';
 import { type DaemonOptions, keyLogWriter, type RadioOptions, runDaemon } from '../daemon.ts';
 import { existingState, loadRoleConfig } from '../roles.ts';
@@ -35,8 +36,9 @@ export async function gatewayRun(options: DaemonOptions & RadioOptions): Promise
       },
     });
     const { gatewayId, user, label } = node.status();
+    const profile = sayAdapter(tools.logger, node.adapter);
     return {
-      ready: { gatewayId, user, label },
+      ready: { gatewayId, user, label, profile },
       handlers: handlersOf(node, watchers),
       close: () => node.close(),
     };

@@ -5,6 +5,7 @@ import { toHex } from '../../base/bytes.ts';
 import { type PneConfig, PneSchema } from '../../config/pne-config.ts';
 import { ControlError, type ControlHandlers, flagParam, textParam } from '../../nodes/control-socket.ts';
 import { openPne, type PneEvent, type PneNode } from '../../nodes/pne.ts';
+import { sayAdapter } from '../adapter-view.ts';
 import { type DaemonOptions, keyLogWriter, type RadioOptions, runDaemon } from '../daemon.ts';
 import { JoinDesk, type JoinView } from '../join-desk.ts';
 import { Asker } from '../prompt.ts';
@@ -40,8 +41,9 @@ export async function pneRun(
           for (const watcher of watchers) watcher(event);
         },
       });
+      const profile = sayAdapter(tools.logger, node.adapter);
       return {
-        ready: { thumbprint: node.status().thumbprint, owner: node.status().owner },
+        ready: { thumbprint: node.status().thumbprint, owner: node.status().owner, profile },
         handlers: handlersOf(node, desk, watchers),
         started: () => (options.enrol ? showCode(node, options.trace === true, tools.emit) : undefined),
         close: () => node.close(),

@@ -28,7 +28,10 @@ export const withDaemon = (command: Command): Command =>
 
 export const withRadio = (command: Command): Command =>
   command
-    .option('--adapter <moniker>', 'over [bluetooth] adapter: hci:N, h4:unix:PATH, virtual[:PATH]')
+    .option(
+      '--adapter <moniker>',
+      'over [bluetooth] adapter: hci:N[/user|/raw], h4:unix:PATH, virtual[:PATH]',
+    )
     .option('--capture <file>', 'btsnoop file of everything on HCI')
     .option('--keylog <file>', 'link keys for `cpns trace`, mode 0600; anyone with it reads the capture');
 
