@@ -19,6 +19,18 @@ export interface StepMessages {
   of(step: Step): TappedMessage;
 }
 
+/** From a radio link that has just been made to a member, one after the other. */
+export const PHASES = [
+  ['connect', 'MTU, discovery, subscription; to the first segment'],
+  ['open', 'OPEN both ways, to step 1'],
+  ['setup', 'steps 1 and 2'],
+  ['challenge', 'steps 3 and 4, at the server'],
+  ['authentication', 'steps 5 and 6'],
+  ['confirmation', 'steps 7 to 12, at server and home gateway'],
+  ['notify', 'step 13'],
+] as const;
+export type Phase = (typeof PHASES)[number][0];
+
 export interface Spent {
   /** Connection events from hand-over of a request to arrival of its answer, and of the last message. */
   readonly elapsed: number;
@@ -29,6 +41,8 @@ export interface Spent {
   /** Segments without payload, from step 1 to step 13. */
   readonly bare: number;
   readonly ms: number;
+  /** Milliseconds of each phase, and together. */
+  readonly phasesMs: Readonly<Record<Phase | 'all', number>>;
   /** What the PNE took to answer steps 1 and 5. */
   readonly answerMs: readonly [number, number];
   /** Events the radio could not hold in time. */
@@ -115,8 +129,29 @@ export function eventsOf({ link, openP, openG, of }: StepMessages): Spent {
     used: new Set(segments.map(({ crossedIn }) => crossedIn)).size,
     bare: bare.length,
     ms: sum(spans.map(([request, answer]) => last(of(answer)).crossedAtMs - first(of(request)).handedAtMs)),
+    phasesMs: phasesOf(link, openP, of),
     answerMs: [answerMs(1, 2), answerMs(5, 6)],
     missed: link.counters.eventsMissed,
+  };
+}
+
+function phasesOf(
+  { startedAtMs }: TappedLink,
+  openP: TappedMessage,
+  of: StepMessages['of'],
+): Readonly<Record<Phase | 'all', number>> {
+  const handed = (step: Step) => first(of(step)).handedAtMs;
+  const crossed = (step: Step) => last(of(step)).crossedAtMs;
+  const opened = first(openP).handedAtMs;
+  return {
+    connect: opened - startedAtMs,
+    open: handed(1) - opened,
+    setup: crossed(2) - handed(1),
+    challenge: handed(5) - crossed(2),
+    authentication: crossed(6) - handed(5),
+    confirmation: handed(13) - crossed(6),
+    notify: crossed(13) - handed(13),
+    all: crossed(13) - startedAtMs,
   };
 }
 

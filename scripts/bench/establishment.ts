@@ -7,11 +7,12 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { openVirtualRadio, type VirtualRadio } from '../../src/bluetooth/open.ts';
 import type { TraceEvent } from '../../src/nodes/trace.ts';
+import { type Air, openAir } from './air.ts';
 import { Child, medianOf, pause } from './child.ts';
 import {
   eventsOf,
+  PHASES,
   type Spent,
   STEPS,
   type StepMessages,
@@ -30,6 +31,8 @@ export interface EstablishmentOptions {
   readonly packetsPerEvent?: number;
   /** Counts runs in which the radio missed an event as well; for tests of the bench itself. */
   readonly keepSpoilt?: boolean;
+  /** On adapters of this kernel, see air.ts. */
+  readonly kernel?: boolean;
   readonly onProgress?: (line: string) => void;
 }
 
@@ -55,8 +58,8 @@ type Party = Child<EstablishmentOrders>;
 class Stage {
   readonly dir = mkdtempSync(join(tmpdir(), 'cpns-bench-'));
   readonly trace: TraceEvent[] = [];
-  readonly #homeRadio: VirtualRadio;
-  readonly #radio: VirtualRadio;
+  readonly #homeAir: Air;
+  readonly #air: Air;
   readonly #tap: RadioTap;
   readonly operator = this.#party('operator');
   readonly gateway = this.#party('gateway');
@@ -65,13 +68,13 @@ class Stage {
   #runs = 0;
 
   /**
-   * @param homeRadio where PNEs enrol at home; nothing is measured on it
-   * @param radio where they are established
+   * @param homeAir where PNEs enrol at home; nothing is measured on it
+   * @param air where they are established
    */
-  constructor(homeRadio: VirtualRadio, radio: VirtualRadio) {
-    this.#homeRadio = homeRadio;
-    this.#radio = radio;
-    this.#tap = new RadioTap(radio);
+  constructor(homeAir: Air, air: Air) {
+    this.#homeAir = homeAir;
+    this.#air = air;
+    this.#tap = new RadioTap(air.radio);
   }
 
   #party(name: string): Party {
@@ -86,15 +89,15 @@ class Stage {
 
   async open(): Promise<void> {
     this.#url = await this.operator.ask('startServer', { stateDir: this.#serverDir });
-    await this.#openGateway(this.operator, HOME, 'home', this.#homeRadio);
+    await this.#openGateway(this.operator, HOME, 'home', this.#homeAir);
   }
 
-  async #openGateway(party: Party, who: typeof HOME, name: string, { moniker }: VirtualRadio): Promise<void> {
+  async #openGateway(party: Party, who: typeof HOME, name: string, air: Air): Promise<void> {
     const token = await this.operator.ask('token', { stateDir: this.#serverDir, ...who });
     const invite = who !== HOME;
     await party.ask('openGateway', {
       stateDir: join(this.dir, name),
-      moniker,
+      moniker: await air.moniker('gateway'),
       url: this.#url,
       token,
       invite,
@@ -105,17 +108,21 @@ class Stage {
   async run(): Promise<EstablishmentRun> {
     const n = ++this.#runs;
     const stateDir = join(this.dir, `pne-${n}`);
-    const code = await this.pne.ask('openPne', { stateDir, moniker: this.#homeRadio.moniker, enrol: true });
+    const code = await this.pne.ask('openPne', {
+      stateDir,
+      moniker: await this.#homeAir.moniker('pne'),
+      enrol: true,
+    });
     await this.operator.ask('pair', { code });
     await this.pne.ask('closePne');
     this.trace.length = 0;
     this.#tap.clear();
-    await this.pne.ask('openPne', { stateDir, moniker: this.#radio.moniker, enrol: false });
+    await this.pne.ask('openPne', { stateDir, moniker: await this.#air.moniker('pne'), enrol: false });
     await this.#openGateway(
       this.gateway,
       { ...INITIATING, label: `Kitchen ${n}` },
       `gateway-${n}`,
-      this.#radio,
+      this.#air,
     );
     await this.#until('PnSetupNotify acknowledged', () =>
       this.trace.some(({ name, from }) => name === 'Ack' && from === 'pne'),
@@ -131,10 +138,10 @@ class Stage {
 
   async #raw(messages: StepMessages): Promise<Spent> {
     const turns = turnsOf(messages);
-    const { moniker } = this.#radio;
+    const [pne, gateway] = [await this.#air.moniker('pne'), await this.#air.moniker('gateway')];
     this.#tap.clear();
-    const peripheral = this.pne.ask('rawPeripheral', { moniker, turns });
-    await Promise.all([peripheral, this.gateway.ask('rawCentral', { moniker, turns })]);
+    const peripheral = this.pne.ask('rawPeripheral', { moniker: pne, turns });
+    await Promise.all([peripheral, this.gateway.ask('rawCentral', { moniker: gateway, turns })]);
     // The same messages in the same order, so each has the same place.
     const link = this.#tap.links.find(({ messages: { length } }) => length >= turns.length);
     if (!link) throw new Error('no raw exchange on the radio');
@@ -176,17 +183,12 @@ export async function measureEstablishment(options: EstablishmentOptions = {}): 
     intervalMs = 7.5,
     packetsPerEvent = 6,
     keepSpoilt = false,
+    kernel = false,
     onProgress = () => {},
   } = options;
-  const radioDir = mkdtempSync(join(tmpdir(), 'cpns-radio-'));
-  const homeRadio = await openVirtualRadio({ path: join(radioDir, 'home.sock') });
-  const radio = await openVirtualRadio({
-    path: join(radioDir, 'radio.sock'),
-    intervalMs,
-    packetsPerEvent,
-    aclBufferCount: 2 * packetsPerEvent,
-  });
-  const stage = new Stage(homeRadio, radio);
+  const homeAir = await openAir({}, kernel);
+  const air = await openAir({ intervalMs, packetsPerEvent, aclBufferCount: 2 * packetsPerEvent }, kernel);
+  const stage = new Stage(homeAir, air);
   const counted: EstablishmentRun[] = [];
   try {
     await stage.open();
@@ -202,8 +204,7 @@ export async function measureEstablishment(options: EstablishmentOptions = {}): 
     }
   } finally {
     await stage.close();
-    await Promise.all([radio.close(), homeRadio.close()]);
-    rmSync(radioDir, { recursive: true, force: true });
+    await Promise.all([air.close(), homeAir.close()]);
   }
   if (counted.length < runs) throw new Error(`only ${counted.length} of ${runs} runs without missed events`);
   return counted;
@@ -262,6 +263,17 @@ export function establishmentSection(
       ...pair('connection events with a segment (Waiting included)', '', ({ used }) => used),
       ...pair('segments that only grant credits', '', ({ bare }) => bare),
       ...pair('time of what is counted', 'ms', ({ ms }) => ms),
+      ...PHASES.flatMap(([phase, what]) => {
+        const [ours, raw] = pair(`phase ${phase}: ${what}`, 'ms', ({ phasesMs }) => phasesMs[phase]);
+        // Played raw, there is no server.
+        const onAir = phase !== 'challenge' && phase !== 'confirmation';
+        return [ours, ...(onAir ? [raw] : [])].filter((row) => row !== undefined);
+      }),
+      row(
+        'from link to member',
+        'ms',
+        runs.map(({ establishment }) => establishment.phasesMs.all),
+      ),
       ...pair('time at the PNE, step 1 arrived to step 2 handed over', 'ms', ({ answerMs }) => answerMs[0]),
       ...pair('time at the PNE, step 5 arrived to step 6 handed over', 'ms', ({ answerMs }) => answerMs[1]),
     ],

@@ -4,13 +4,11 @@
  * Alone: `npx tsx scripts/bench/link-throughput.ts [--json] [--runs 3] [--packets 3,6,12]`.
  */
 import { type ChildProcess, fork } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { openVirtualRadio, type VirtualRadio } from '../../src/bluetooth/open.ts';
+import type { VirtualRadio } from '../../src/bluetooth/open.ts';
 import { DEFAULT_CREDITS } from '../../src/link/link-types.ts';
+import { openAir } from './air.ts';
 import type { Answer, Order } from './link-party.ts';
 
 export interface LinkThroughputOptions {
@@ -22,6 +20,8 @@ export interface LinkThroughputOptions {
   readonly intervalMs?: number;
   /** About how long each flow lasts, ms. Default 1,500. */
   readonly flowMs?: number;
+  /** On adapters of this kernel, see air.ts. */
+  readonly kernel?: boolean;
   /** First credits of both sides. Default: the link's. */
   readonly credits?: number;
   readonly onProgress?: (line: string) => void;
@@ -332,7 +332,15 @@ export async function runLinkThroughput(options: LinkThroughputOptions = {}): Pr
     const measured: Figures[] = [];
     for (let i = 0; i < runs; i++) {
       options.onProgress?.(`${packets} packets per event, run ${i + 1} of ${runs}`);
-      measured.push(await oneRun(packets, intervalMs, flowMs, options.credits ?? DEFAULT_CREDITS));
+      measured.push(
+        await oneRun(
+          packets,
+          intervalMs,
+          flowMs,
+          options.credits ?? DEFAULT_CREDITS,
+          options.kernel ?? false,
+        ),
+      );
     }
     for (const key of measured[0]?.keys() ?? []) rows.push(rowOf(packets, key, measured));
   }
@@ -344,27 +352,21 @@ async function oneRun(
   intervalMs: number,
   flowMs: number,
   credits: number,
+  kernel: boolean,
 ): Promise<Figures> {
-  const directory = mkdtempSync(join(tmpdir(), 'cpns-bench-'));
   // As many controller buffers as two events empty: the radio, not the host interface, sets the pace.
-  const radio = await openVirtualRadio({
-    path: join(directory, 'radio.sock'),
-    intervalMs,
-    packetsPerEvent: packets,
-    aclBufferCount: 2 * packets,
-  });
+  const air = await openAir({ intervalMs, packetsPerEvent: packets, aclBufferCount: 2 * packets }, kernel);
   const parties = {
-    central: new Party('central', radio.moniker),
-    peripheral: new Party('peripheral', radio.moniker),
+    central: new Party('central', await air.moniker('central')),
+    peripheral: new Party('peripheral', await air.moniker('peripheral')),
   };
   try {
-    const run = new Run(radio, parties, (packets * SEGMENT_BYTES) / intervalMs, flowMs, credits);
+    const run = new Run(air.radio, parties, (packets * SEGMENT_BYTES) / intervalMs, flowMs, credits);
     await run.measure();
     return run.figures;
   } finally {
     await Promise.all([parties.central.stop(), parties.peripheral.stop()]);
-    await radio.close();
-    rmSync(directory, { recursive: true, force: true });
+    await air.close();
   }
 }
 

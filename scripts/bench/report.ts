@@ -34,10 +34,13 @@ export interface BenchReport {
   readonly cores: number;
   readonly cpu: string;
   readonly quick: boolean;
+  /** On adapters of a kernel, or on the virtual radio alone. */
+  readonly kernel: string | undefined;
   readonly sections: readonly BenchSection[];
 }
 
-export function reportOf(sections: readonly BenchSection[], quick: boolean): BenchReport {
+/** @param kernel its release, where the parties had adapters of a kernel */
+export function reportOf(sections: readonly BenchSection[], quick: boolean, kernel?: string): BenchReport {
   const all = cpus();
   return {
     date: new Date().toISOString().slice(0, 10),
@@ -45,6 +48,7 @@ export function reportOf(sections: readonly BenchSection[], quick: boolean): Ben
     cores: all.length,
     cpu: all[0]?.model.trim() || 'unknown',
     quick,
+    kernel,
     sections,
   };
 }
@@ -54,15 +58,23 @@ export function missedOf({ sections }: Pick<BenchReport, 'sections'>): readonly 
 }
 
 export function toMarkdown(report: BenchReport): string {
-  const { date, node, cores, cpu, quick, sections } = report;
+  const { date, node, cores, cpu, quick, kernel, sections } = report;
   const targets = sections.flatMap(({ rows }) => rows.filter(({ met }) => met !== undefined));
   const missed = missedOf(report);
   const lines = [
     '# Benchmark',
     '',
     `Measured on ${date} with Node ${node} on ${cores} cores (${cpu})${quick ? ', in a quick run: figures are rough' : ''}.`,
-    'Real noble and real bleno over a **virtual radio**: no figure here is of a radio in the air. Figures are medians;',
-    'ratios compare what ran in the same run. Repeat with `npm run bench`.',
+    ...(kernel === undefined
+      ? [
+          'Real noble and real bleno over a **virtual radio**: no figure here is of a radio in the air. Figures are medians;',
+          'ratios compare what ran in the same run. Repeat with `npm run bench`.',
+        ]
+      : [
+          `Real noble and real bleno on adapters of Linux ${kernel}, in an **emulated machine**, with a **virtual radio** behind them:`,
+          'no figure here is of a radio in the air, and each is several times what hardware would need. Figures are medians;',
+          'ratios compare what ran in the same run. Repeat with `scripts/guest/bench`.',
+        ]),
     '',
     ...(targets.length > 0 ? [`${targets.length - missed.length} of ${targets.length} targets met.`] : []),
     ...missed.map(

@@ -54,6 +54,11 @@ export class TappedLink {
     this.#intervalMs = intervalMs;
   }
 
+  /** When the radio made the link. */
+  get startedAtMs(): number {
+    return this.#startedAt;
+  }
+
   get counters(): LinkCounters {
     return this.#counters();
   }
