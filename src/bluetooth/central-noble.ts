@@ -51,7 +51,11 @@ export function loadNoble(transport: HciTransport): { noble: Noble; gatt: { exch
  * @throws MonikerError, ProfileError, BluetoothUnavailableError (with `.mend`), RangeError on an option out of range
  */
 export async function openCentral(moniker: string, options: CentralOptions = {}): Promise<Central> {
-  const transport = await openTransport(moniker, options);
+  return centralOn(await openTransport(moniker, options), options);
+}
+
+/** A central on a controller that is open; the transport is the central's from now on. */
+export async function centralOn(transport: ReadyTransport, options: CentralOptions): Promise<Central> {
   const parameters = parametersFor(transport, options);
   const { noble, gatt } = loadNoble(transport);
   const release = guardNoble(noble, gatt, transport);

@@ -65,7 +65,14 @@ function withDeviceName<T>(run: () => T): T {
  * @throws MonikerError, ProfileError, BluetoothUnavailableError (with `.mend`)
  */
 export async function openPeripheral(moniker: string, options: PeripheralOptions = {}): Promise<Peripheral> {
-  const transport = await openTransport(moniker, options);
+  return peripheralOn(await openTransport(moniker, options), options);
+}
+
+/** A peripheral on a controller that is open; the transport is the peripheral's from now on. */
+export async function peripheralOn(
+  transport: ReadyTransport,
+  options: PeripheralOptions,
+): Promise<Peripheral> {
   const bleno = loadBleno(transport);
   const release = guardBleno(bleno, transport);
   const poweredOn = eventWithin(bleno, 'stateChange', POWER_ON_DEADLINE_MS);

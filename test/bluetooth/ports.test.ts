@@ -7,35 +7,16 @@ import type { GattLink } from '../../src/bluetooth/ports.ts';
 import {
   cleanUp,
   closed,
+  flood,
   newCentral,
   newPair,
   newPeripheral,
   newRadio,
+  SEGMENT_BYTES,
   scratchFile,
   serviceData,
   sightingOf,
 } from './support.ts';
-
-const SEGMENT_BYTES = 244;
-
-/** Sends numbered segments and returns what arrives: their numbers in order. */
-async function flood(from: GattLink, to: GattLink, count: number): Promise<number[]> {
-  const numbers: number[] = [];
-  const all = new Promise<void>((resolve) => {
-    to.onSegment = (segment) => {
-      assert.equal(segment.length, SEGMENT_BYTES);
-      numbers.push(new DataView(segment.buffer, segment.byteOffset).getUint32(0));
-      if (numbers.length === count) resolve();
-    };
-  });
-  for (let i = 0; i < count; i++) {
-    const segment = new Uint8Array(SEGMENT_BYTES).fill(i);
-    new DataView(segment.buffer).setUint32(0, i);
-    from.send(segment);
-  }
-  await all;
-  return numbers;
-}
 
 async function statusOf(promise: Promise<unknown>): Promise<string> {
   return promise.then(

@@ -2,6 +2,7 @@
  * What the Bluetooth tests share: a virtual radio on a socket of its own, ports on it, and the libraries as they come,
  * without a guard, to show each defect first. Everything opened here is closed by `cleanUp`.
  */
+import assert from 'node:assert/strict';
 import { EventEmitter } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { connect as connectSocket, type Socket } from 'node:net';
@@ -14,6 +15,7 @@ import { type Bleno, guardBleno } from '../../src/bluetooth/guards/bleno.ts';
 import { guardNoble, type Noble, type NoblePeripheral } from '../../src/bluetooth/guards/noble.ts';
 import { H4Framer } from '../../src/bluetooth/hci/h4.ts';
 import { type HciTransport, openTransport } from '../../src/bluetooth/hci/transport.ts';
+import { type BothOptions, openBoth } from '../../src/bluetooth/open-both.ts';
 import { loadBleno, openPeripheral, type PeripheralOptions } from '../../src/bluetooth/peripheral-bleno.ts';
 import type { Central, GattLink, Peripheral, Sighting } from '../../src/bluetooth/ports.ts';
 import {
@@ -60,6 +62,21 @@ export async function newPeripheral(
 ): Promise<TestPeripheral> {
   const peripheral = await openPeripheral(radio.moniker, options);
   toClose.push(() => peripheral.close());
+  return advertising(peripheral, tag);
+}
+
+/** Both roles on one controller. */
+export async function newBoth(
+  radio: VirtualRadio,
+  tag = 1,
+  options: BothOptions = {},
+): Promise<{ readonly central: Central; readonly peripheral: TestPeripheral }> {
+  const { central, peripheral } = await openBoth(radio.moniker, options);
+  toClose.push(() => Promise.all([central.close(), peripheral.close()]));
+  return { central, peripheral: await advertising(peripheral, tag) };
+}
+
+async function advertising(peripheral: Peripheral, tag: number): Promise<TestPeripheral> {
   const links: GattLink[] = [];
   const waiting: ((link: GattLink) => void)[] = [];
   peripheral.onLink = (link) => {
@@ -74,6 +91,27 @@ export async function newPeripheral(
       return link ? Promise.resolve(link) : new Promise<GattLink>((resolve) => waiting.push(resolve));
     },
   });
+}
+
+export const SEGMENT_BYTES = 244;
+
+/** Sends numbered segments and returns what arrives: their numbers in order. */
+export async function flood(from: GattLink, to: GattLink, count: number): Promise<number[]> {
+  const numbers: number[] = [];
+  const all = new Promise<void>((resolve) => {
+    to.onSegment = (segment) => {
+      assert.equal(segment.length, SEGMENT_BYTES);
+      numbers.push(new DataView(segment.buffer, segment.byteOffset).getUint32(0));
+      if (numbers.length === count) resolve();
+    };
+  });
+  for (let i = 0; i < count; i++) {
+    const segment = new Uint8Array(SEGMENT_BYTES).fill(i);
+    new DataView(segment.buffer).setUint32(0, i);
+    from.send(segment);
+  }
+  await all;
+  return numbers;
 }
 
 /** 13 bytes that tell test peripherals apart. */

@@ -76,13 +76,36 @@ export async function openTransport(
   options: TransportOptions = {},
 ): Promise<ReadyTransport> {
   const parsed: Moniker = parseMoniker(moniker);
-  const { profile } = options;
-  const before = chooseProfile(systemIdentity(parsed), profile);
+  const { pipe, before } = await openPipe(parsed, options.profile);
+  return readyTransport(formatMoniker(parsed), pipe, before, options);
+}
+
+/**
+ * The way to a controller, and nothing said to it yet.
+ * @returns with what the system alone says of it
+ * @throws ProfileError, BluetoothUnavailableError
+ */
+export async function openPipe(
+  moniker: Moniker,
+  profile?: string,
+): Promise<{ readonly pipe: HciPipe; readonly before: ChosenProfile }> {
+  const before = chooseProfile(systemIdentity(moniker), profile);
   const pipe =
-    parsed.kind === 'hci'
-      ? openNativePipe({ ...parsed, channel: parsed.channel ?? before.settings.channel.use })
-      : await openStreamPipe(parsed);
-  const transport = new HciTransport(formatMoniker(parsed), pipe, options);
+    moniker.kind === 'hci'
+      ? openNativePipe({ ...moniker, channel: moniker.channel ?? before.settings.channel.use })
+      : await openStreamPipe(moniker);
+  return { pipe, before };
+}
+
+/** A transport on a pipe, once the controller has answered; the pipe is closed when it does not. */
+export async function readyTransport(
+  name: string,
+  pipe: HciPipe,
+  before: ChosenProfile,
+  options: TransportOptions,
+): Promise<ReadyTransport> {
+  const { profile } = options;
+  const transport = new HciTransport(name, pipe, options);
   try {
     const chosen = await prepareController(transport, pipe.exclusive, before, profile);
     if (options.randomAddress === true) await transport.rotateAddress();
@@ -90,7 +113,7 @@ export async function openTransport(
   } catch (cause) {
     transport.close();
     throw new BluetoothUnavailableError(
-      formatMoniker(parsed),
+      name,
       'the controller does not answer',
       'ETIMEDOUT',
       'Reset or replug the adapter; for a socket, check what listens there.',
