@@ -17,13 +17,20 @@ export interface SystemView {
 
 const BUSES: Readonly<Record<string, Bus>> = { usb: 'usb', serial: 'uart', tty: 'uart' };
 
+/** Whether the kernel has this adapter; true of a controller behind a socket. */
+export function isPresent(moniker: Moniker, { root = '/' }: Partial<SystemView> = {}): boolean {
+  return moniker.kind !== 'hci' || real(adapterPath(moniker.index, root)) !== null;
+}
+
+const adapterPath = (index: number, root: string): string => join(root, 'sys/class/bluetooth', `hci${index}`);
+
 /** What can be known without opening the adapter. */
 export function systemIdentity(moniker: Moniker, system: Partial<SystemView> = {}): AdapterIdentity {
   const { root = '/', kernel = release() } = system;
   const deviceTreeModel = read(join(root, 'proc/device-tree/model'));
   const here: AdapterIdentity = { ...UNKNOWN_ADAPTER, deviceTreeModel, kernel };
   if (moniker.kind !== 'hci') return { ...here, bus: 'socket' };
-  const adapter = join(root, 'sys/class/bluetooth', `hci${moniker.index}`);
+  const adapter = adapterPath(moniker.index, root);
   const device = real(join(adapter, 'device'));
   if (device === null) {
     const virtual = real(adapter)?.includes('/devices/virtual/') === true;

@@ -7,6 +7,7 @@ import { demoCommand } from './commands/demo.ts';
 import { gatewayCommand } from './commands/gateway.ts';
 import { auditCommand, pnCommand } from './commands/pn.ts';
 import { pneCommand } from './commands/pne.ts';
+import { profileCommand } from './commands/profile.ts';
 import { radioCommand } from './commands/radio.ts';
 import { serverCommand } from './commands/server.ts';
 import { traceCommand } from './commands/trace.ts';
@@ -20,6 +21,7 @@ export function buildProgram(): Command {
     .addCommand(pnCommand())
     .addCommand(auditCommand())
     .addCommand(traceCommand())
+    .addCommand(profileCommand())
     .addCommand(radioCommand())
     .addCommand(demoCommand())
     .addHelpText(
