@@ -107,6 +107,7 @@ class NobleCentral implements Central {
   #onSighting: ((sighting: Sighting) => void) | undefined;
   #scanning = false;
   #heardAt = 0;
+  #scanEndedAt = Number.NEGATIVE_INFINITY;
   #running = false;
   #creating: Attempt | undefined;
   #onCreated: ((created: Created) => void) | undefined;
@@ -267,9 +268,11 @@ class NobleCentral implements Central {
   async #pauseScan(): Promise<void> {
     if (!this.#scanning) return;
     this.#scanning = false;
+    this.#scanEndedAt = performance.now();
     const stopped = eventWithin(this.#noble, 'scanStop', CANCEL_DEADLINE_MS);
     this.#noble.stopScanning();
     await stopped;
+    this.#scanEndedAt = performance.now();
   }
 
   /** GUARD(N15): controllers and other programs stop a scan without a word; silence is the only sign. */
@@ -308,10 +311,9 @@ class NobleCentral implements Central {
     this.#running = true;
     try {
       // N15: many controllers refuse or break a connection that is begun while they scan.
-      if (this.#scanning) {
-        await this.#pauseScan();
-        await delay(this.adapter.settings.settleMs);
-      }
+      await this.#pauseScan();
+      const restMs = this.#scanEndedAt + this.adapter.settings.settleMs - performance.now();
+      if (restMs > 0) await delay(restMs);
       for (let attempt = this.#queue.shift(); attempt !== undefined; attempt = this.#queue.shift()) {
         if (!attempt.settled) await this.#takeTurn(attempt);
       }
