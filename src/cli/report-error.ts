@@ -47,6 +47,7 @@ function describe(error: unknown): Described {
       };
     case 'MonikerError':
     case 'ProfileError':
+    case 'BtsnoopError':
       return { message: error.message, code: EXIT.usage };
     case 'BluetoothUnavailableError':
       return { message: error.message, code: EXIT.failure };

@@ -285,6 +285,11 @@ export class GatewayNode {
     this.#sessions.sendData(PnId(fromHex(pnId)), handle, body);
   }
 
+  /** Ends the link of a member in good order; one that announces itself again is resumed. @param pnId hex */
+  async hangUp(pnId: string, handle: number): Promise<void> {
+    await this.#sessions.routes.linkOfMember(PnId(fromHex(pnId)), handle)?.close();
+  }
+
   /** Ends links and channel, frees the controller. Calling it again waits for the first. */
   close(): Promise<void> {
     this.#closed ??= this.#end();

@@ -7,9 +7,9 @@ import { type Bytes, concat, fromHex, toHex } from '../../src/base/bytes.ts';
 import { Thumbprint } from '../../src/base/ids.ts';
 import { CPNS_DOWN_UUID, CPNS_UP_UUID } from '../../src/bluetooth/gatt-service.ts';
 import { btsnoopFileHeader, btsnoopRecordHeader } from '../../src/bluetooth/hci/btsnoop.ts';
+import { readBtsnoop } from '../../src/bluetooth/hci/btsnoop-reader.ts';
 import { traceCapture } from '../../src/cli/actions/trace.ts';
 import { inertJson } from '../../src/cli/output.ts';
-import { readBtsnoop } from '../../src/cli/trace/btsnoop-reader.ts';
 import { GattCapture } from '../../src/cli/trace/gatt-capture.ts';
 import { type LinkSecrets, parseKeyLog } from '../../src/cli/trace/key-log.ts';
 import { type DecodedMessage, LinkDecoder } from '../../src/cli/trace/link-decoder.ts';
@@ -248,7 +248,10 @@ describe('trace', () => {
         decodeAll(damaged, keys);
       } catch (error) {
         assert(error instanceof Error);
-        assert.ok(['UsageError', 'CpnsError'].includes(error.name), `${error.name} at ${at}: ${error.stack}`);
+        assert.ok(
+          ['BtsnoopError', 'CpnsError'].includes(error.name),
+          `${error.name} at ${at}: ${error.stack}`,
+        );
       }
     }
   });

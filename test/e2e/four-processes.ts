@@ -9,7 +9,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { openVirtualRadio, type VirtualRadio } from '../../src/bluetooth/open.ts';
-import { makeGateway } from '../../src/cli/actions/gateway-setup.ts';
 import {
   type Cast,
   gatewaysOf,
@@ -24,6 +23,7 @@ import {
 import { type Child, Children } from '../../src/cli/demo/children.ts';
 import { enrolGateways } from '../../src/cli/demo/enrol-gateways.ts';
 import { callControl } from '../../src/nodes/control-socket.ts';
+import { makeGateway } from '../../src/nodes/gateway-state.ts';
 import { initServer } from '../../src/nodes/server-admin.ts';
 import type { TraceEvent } from '../../src/nodes/trace.ts';
 import { type FinalState, judge, type Outcome } from '../faults/outcome.ts';

@@ -8,7 +8,6 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { openVirtualRadio, type VirtualRadio } from '../../src/bluetooth/virtual-radio/server.ts';
-import { GATEWAY_DATABASE, makeGateway } from '../../src/cli/actions/gateway-setup.ts';
 import {
   type Cast,
   gatewaysOf,
@@ -23,6 +22,7 @@ import {
 import { type ChildLine, Children } from '../../src/cli/demo/children.ts';
 import { enrolGateways } from '../../src/cli/demo/enrol-gateways.ts';
 import { callControl } from '../../src/nodes/control-socket.ts';
+import { GATEWAY_DATABASE, makeGateway } from '../../src/nodes/gateway-state.ts';
 import { initServer, openServerAdmin, type ServerAdmin } from '../../src/nodes/server-admin.ts';
 import { openGatewayStore } from '../../src/store/gateway-store.ts';
 import { type LifePlan, PartyProcess, underPlan } from './party.ts';

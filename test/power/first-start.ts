@@ -6,11 +6,11 @@
 import { createHash } from 'node:crypto';
 import { existsSync, openSync, readdirSync, readFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { makeGateway } from '../../src/cli/actions/gateway-setup.ts';
 import { makePne } from '../../src/cli/actions/pne-setup.ts';
 import { createState, writeFirstConfig } from '../../src/cli/roles.ts';
 import { pneExample } from '../../src/config/pne-config.ts';
 import { lockState } from '../../src/nodes/control-socket.ts';
+import { makeGateway } from '../../src/nodes/gateway-state.ts';
 import { initServer, openServerAdmin } from '../../src/nodes/server-admin.ts';
 import { retireServerKey, rollServerKey } from '../../src/nodes/server-key-set.ts';
 

@@ -3,13 +3,13 @@
  */
 import { readFileSync } from 'node:fs';
 import { type Bytes, fromHex, toHex } from '../../base/bytes.ts';
+import { readBtsnoop } from '../../bluetooth/hci/btsnoop-reader.ts';
 import { nearest } from '../../config/suggest.ts';
 import { parseSegment } from '../../link/segment.ts';
 import { nodePrimitives } from '../../security/primitives-node.ts';
 import { UsageError } from '../exit-codes.ts';
 import { inertJson, print } from '../output.ts';
 import { readOneLine } from '../prompt.ts';
-import { readBtsnoop } from '../trace/btsnoop-reader.ts';
 import { type CapturedSegment, GattCapture } from '../trace/gatt-capture.ts';
 import { type LinkSecrets, parseKeyLog } from '../trace/key-log.ts';
 import { type DecodedMessage, LinkDecoder } from '../trace/link-decoder.ts';

@@ -4,8 +4,8 @@
  * Owns that chain; must not know segments. Source: Core Specification 5.4, Vol 3 Parts A, F, G; Vol 4 Part E.
  */
 import { CPNS_DOWN_UUID, CPNS_UP_UUID } from '../../bluetooth/gatt-service.ts';
+import type { CapturedPacket } from '../../bluetooth/hci/btsnoop-reader.ts';
 import { H4_ACL, H4_EVENT } from '../../bluetooth/hci/h4.ts';
-import type { CapturedPacket } from './btsnoop-reader.ts';
 
 export interface CapturedSegment {
   readonly number: number;

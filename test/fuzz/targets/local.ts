@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { utf8 } from '../../../src/base/bytes.ts';
 import { CPNS_DOWN_UUID, CPNS_UP_UUID } from '../../../src/bluetooth/gatt-service.ts';
 import { btsnoopFileHeader, btsnoopRecordHeader } from '../../../src/bluetooth/hci/btsnoop.ts';
+import { BtsnoopError } from '../../../src/bluetooth/hci/btsnoop-reader.ts';
 import { traceCapture } from '../../../src/cli/actions/trace.ts';
 import { UsageError } from '../../../src/cli/exit-codes.ts';
 import { parseKeyLog } from '../../../src/cli/trace/key-log.ts';
@@ -157,7 +158,7 @@ function trace([flags, first, ...packets]: Input): void {
       { result: show, note: show },
     );
   } catch (error) {
-    if (!(error instanceof UsageError)) throw error;
+    if (!(error instanceof UsageError || error instanceof BtsnoopError)) throw error;
   }
 }
 

@@ -3,15 +3,19 @@
  * means is the next one's business. Tolerates a last record that was cut off, as a killed process leaves it.
  * Source: Wireshark wiretap/btsnoop.c.
  */
-import { UsageError } from '../exit-codes.ts';
+import { BTSNOOP_DATALINK_H4 } from './btsnoop.ts';
 
 const FILE_HEADER_BYTES = 16;
 const RECORD_HEADER_BYTES = 24;
-const DATALINK_H4 = 1002;
 /** Microseconds from 0000-01-01 to 1970-01-01. */
 const EPOCH_OFFSET_US = 0x00dcddb30f2f8000n;
 const FLAG_RECEIVED = 1;
 const MAX_PACKET_BYTES = 65_536;
+
+/** The file is no capture, or a damaged one. */
+export class BtsnoopError extends Error {
+  override readonly name = 'BtsnoopError';
+}
 
 export interface CapturedPacket {
   /** From 1, as Wireshark counts. */
@@ -24,21 +28,21 @@ export interface CapturedPacket {
   readonly packet: Buffer;
 }
 
-/** @throws UsageError when it is no btsnoop file of H4 */
+/** @throws BtsnoopError when it is no btsnoop file of H4 */
 export function* readBtsnoop(file: Buffer): Generator<CapturedPacket> {
   if (file.length < FILE_HEADER_BYTES || file.toString('latin1', 0, 8) !== 'btsnoop\0') {
-    throw new UsageError('not a btsnoop file; make one with `--capture FILE` or `cpns demo --keep DIR`');
+    throw new BtsnoopError('not a btsnoop file; make one with `--capture FILE` or `cpns demo --keep DIR`');
   }
   const datalink = file.readUInt32BE(12);
-  if (datalink !== DATALINK_H4) {
-    throw new UsageError(`btsnoop of datalink ${datalink}; only 1002 (HCI UART, H4) is read`);
+  if (datalink !== BTSNOOP_DATALINK_H4) {
+    throw new BtsnoopError(`btsnoop of datalink ${datalink}; only 1002 (HCI UART, H4) is read`);
   }
   let at = FILE_HEADER_BYTES;
   for (let number = 1; at + RECORD_HEADER_BYTES <= file.length; number++) {
     const length = file.readUInt32BE(at + 4);
     const end = at + RECORD_HEADER_BYTES + length;
     if (length > MAX_PACKET_BYTES)
-      throw new UsageError(`record ${number} says ${length} bytes; the file is damaged`);
+      throw new BtsnoopError(`record ${number} says ${length} bytes; the file is damaged`);
     if (end > file.length) return;
     yield {
       number,
