@@ -24,6 +24,7 @@ const ORDER = [
   'https',
   'config',
   'nodes',
+  'hil',
   'cli',
 ];
 

@@ -127,7 +127,7 @@ function end(reason: StopReason): void {
 }
 
 /** A handle that lives on, of a library or of what did not close in time, must not keep the process: its code is set by then. */
-function exitSoon(): void {
+export function exitSoon(): void {
   setTimeout(() => process.exit(), 500).unref();
 }
 

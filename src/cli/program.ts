@@ -5,6 +5,7 @@
 import { Command } from 'commander';
 import { demoCommand } from './commands/demo.ts';
 import { gatewayCommand } from './commands/gateway.ts';
+import { hilCommand } from './commands/hil.ts';
 import { auditCommand, pnCommand } from './commands/pn.ts';
 import { pneCommand } from './commands/pne.ts';
 import { profileCommand } from './commands/profile.ts';
@@ -23,6 +24,7 @@ export function buildProgram(): Command {
     .addCommand(traceCommand())
     .addCommand(profileCommand())
     .addCommand(radioCommand())
+    .addCommand(hilCommand())
     .addCommand(demoCommand())
     .addHelpText(
       'after',

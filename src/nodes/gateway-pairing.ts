@@ -122,6 +122,7 @@ export class Pairings {
 
   /** An attempt with this code ended: the next one has a nonce of its own. */
   ended(pairing: Pairing, status: Status): void {
+    if (!this.#codes.has(toHex(pairing.secret))) return;
     pairing.lastStatus = status;
     const { unacknowledged } = pairing;
     if (unacknowledged) {
@@ -129,7 +130,7 @@ export class Pairings {
       clearTimeout(pairing.timer);
       pairing.timer = setTimeout(() => pairing.settle(unacknowledged), UNACKNOWLEDGED_MS);
     }
-    if (this.#codes.has(toHex(pairing.secret))) pairing.nonce = this.#fetchNonce();
+    pairing.nonce = this.#fetchNonce();
   }
 
   /** Undefined when the server can't be reached. */

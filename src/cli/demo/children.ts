@@ -35,7 +35,7 @@ const NODE_FLAGS = [
 ];
 
 /** The entry of this very program, built or not, with the flags node was started with. */
-function ownCommand(extraFlags: readonly string[]): readonly string[] {
+export function ownCommand(extraFlags: readonly string[] = []): readonly string[] {
   const here = import.meta.url;
   const main = fileURLToPath(new URL(here.endsWith('.ts') ? '../main.ts' : '../main.js', here));
   return [...NODE_FLAGS, ...process.execArgv, ...extraFlags, main];

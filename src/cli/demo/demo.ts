@@ -6,7 +6,8 @@ import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, writeSync } from '
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { openVirtualRadio, type VirtualRadio } from '../../bluetooth/virtual-radio/server.ts';
-import { EXIT, UsageError } from '../exit-codes.ts';
+import { UsageError } from '../exit-codes.ts';
+import { stopSignals } from '../stop-signals.ts';
 import { type Cast, layOut } from './cast.ts';
 import { type FlowEvent, flowLine, resultLine } from './flow-event.ts';
 import { ladderHeader, ladderLine, ladderStyle } from './ladder.ts';
@@ -24,7 +25,6 @@ export interface DemoOptions {
 }
 
 const MAX_SOCKET_PATH_BYTES = 107;
-const SIGNALS = { SIGINT: EXIT.interrupted, SIGTERM: 143, SIGHUP: 129 } as const;
 
 export async function demo(options: DemoOptions): Promise<void> {
   const startedAtMs = Date.now();
@@ -132,28 +132,4 @@ function keptText(root: string, cast: Cast): string {
     `  cpns pn list --state ${cast.server.stateDir}`,
     '',
   ].join('\n');
-}
-
-/** Ctrl-C and its kin end the demo in order: children first, then the exit code that shells expect. */
-function stopSignals(): { readonly signal: Promise<number>; forget(): void } {
-  let settle: (code: number) => void = () => {};
-  const signal = new Promise<number>((done) => {
-    settle = done;
-  });
-  const handlers = Object.entries(SIGNALS).map(([name, code]) => {
-    let times = 0;
-    const handler = (): void => {
-      // The second one does not wait; the children are killed when the process exits.
-      if (times++ > 0) process.exit(code);
-      settle(code);
-    };
-    process.on(name, handler);
-    return [name, handler] as const;
-  });
-  return {
-    signal,
-    forget: () => {
-      for (const [name, handler] of handlers) process.off(name, handler);
-    },
-  };
 }

@@ -1,0 +1,56 @@
+/**
+ * The comparison of two reports as a person reads it.
+ */
+import type { Change, Comparison } from '../../hil/compare.ts';
+import { inert, table } from '../output.ts';
+import { ms, percent, range } from './report-text.ts';
+
+export function comparisonText(comparison: Comparison): string {
+  const { success, phases, circumstances, regressions, threshold } = comparison;
+  const { before, after, difference, verdict } = success;
+  const rate = ({ succeeded, tried, interval }: typeof before): string =>
+    `${succeeded} of ${tried}, ${tried > 0 ? percent(succeeded / tried) : '-'} (${range(interval)})`;
+  const rows = phases.flatMap(({ title, counts, median, p95, probability }) => [
+    [
+      title,
+      counts.join(' / '),
+      'median',
+      ...cells(median),
+      probability === null ? '-' : probable(probability),
+    ],
+    ['', '', 'p95', ...cells(p95), ''],
+  ]);
+  const lines = [
+    ...(circumstances.length > 0
+      ? ['not made on the same:', ...circumstances.map((each) => `  ${each}`), '']
+      : []),
+    `success: ${rate(before)} → ${rate(after)}; ${verdict}, difference ${signedRange(difference)}`,
+    '',
+    table(['phase', 'n', 'ms', 'before', 'after', 'difference', '95 % interval', 'verdict', 'p'], rows),
+    '',
+    ...(regressions.length > 0
+      ? [
+          `${regressions.length} regression${regressions.length > 1 ? 's' : ''} beyond ${percent(threshold)} and beyond chance:`,
+        ]
+      : [`no regression beyond ${percent(threshold)} and beyond chance`]),
+    ...regressions.map((each) => `  ${each}`),
+    '',
+    'p: probability of ranks this different by chance alone (Mann–Whitney, Holm over the phases); intervals by bootstrap.',
+  ];
+  return lines.map((line) => line.split('\n').map(inert).join('\n')).join('\n');
+}
+
+function cells(change: Change | null): string[] {
+  if (change === null) return ['-', '-', '-', '-', 'too few runs'];
+  const { before, after, difference, interval, verdict } = change;
+  return [ms(before), ms(after), signed(difference), interval.map(signed).join(' to '), verdict];
+}
+
+const signed = (value: number): string => `${value > 0 ? '+' : value < 0 ? '−' : ''}${ms(Math.abs(value))}`;
+const probable = (p: number): string => (p < 0.001 ? '< 0.001' : p.toFixed(3));
+
+function signedRange([low, high]: readonly [number, number]): string {
+  const points = (share: number): string =>
+    `${share > 0 ? '+' : share < 0 ? '−' : ''}${percent(Math.abs(share))}`;
+  return `${points(low)} to ${points(high)}`;
+}
