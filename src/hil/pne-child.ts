@@ -43,6 +43,12 @@ interface Waiting {
   readonly reject: (error: Error) => void;
 }
 
+/** The last resort: they end with their stdin, and all of them with this process. */
+const running = new Set<() => void>();
+process.on('exit', () => {
+  for (const kill of running) kill();
+});
+
 export class PneChild {
   /** How it was started, for the report. */
   readonly over: string;
@@ -71,7 +77,7 @@ export class PneChild {
       : [...options.localCommand, 'hil', 'pne', '--adapter', adapter];
     // In a session of its own: Ctrl-C is ours to handle, and it ends with its stdin.
     this.#process = spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'], detached: true });
-    process.on('exit', this.#kill);
+    running.add(this.#kill);
     const child = this.#process;
     const cutter = new LineCutter();
     child.stdin?.on('error', () => {});
@@ -174,7 +180,7 @@ export class PneChild {
 
   #over(code: number | null | undefined, failure: Error | undefined, then: () => void): void {
     clearInterval(this.#ping);
-    process.off('exit', this.#kill);
+    running.delete(this.#kill);
     const first = this.#gone === undefined;
     this.#gone ??= this.#why(code, failure);
     for (const { reject } of this.#waiting.values()) reject(this.#gone);

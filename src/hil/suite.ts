@@ -113,12 +113,8 @@ class Suite {
     const { gatewayAdapter, pneAdapters, onProgress, signal } = this.#options;
     onProgress({ kind: 'stage', what: 'starting the PNE, the server and the home gateway' });
     this.#operator = await Operator.open(this.#dir);
-    for (const adapter of pneAdapters) {
-      const child = this.#startPne(adapter);
-      const { host, adapter: identity } = await child.meet(this.#program);
-      const side = { host, adapter: identity, controller: null, over: child.over };
-      this.#pnes.push({ child, side });
-    }
+    for (const adapter of pneAdapters) this.#pnes.push(this.#startPne(adapter));
+    await Promise.all(this.#pnes.map((pne) => this.#meet(pne)));
     signal.throwIfAborted();
     onProgress({ kind: 'stage', what: 'enrolling the PNE at its home gateway, over the radio' });
     const capture = join(this.#dir, 'enrolment.btsnoop');
@@ -140,7 +136,12 @@ class Suite {
     pne.side = { ...pne.side, controller: readInstants(await pne.child.capture()).controller };
   }
 
-  #startPne(adapter: string): PneChild {
+  async #meet(pne: PneParty): Promise<void> {
+    const { host, adapter } = await pne.child.meet(this.#program);
+    pne.side = { ...pne.side, host, adapter };
+  }
+
+  #startPne(adapter: string): PneParty {
     const { localCommand, remote } = this.#options;
     const child = new PneChild({
       ...{ adapter, localCommand, remote },
@@ -154,7 +155,10 @@ class Suite {
         this.#happenings.break(why);
       },
     });
-    return child;
+    // As far as is known before it has said who it is.
+    const identity = { moniker: adapter, address: null, bus: null, usb: null, product: null, driver: null };
+    const side = { host: hostIdentity(), adapter: identity, controller: null, over: child.over };
+    return { child, side };
   }
 
   #noEnrolment(): CpnsError {

@@ -76,7 +76,7 @@ ${shareBar(PHASES.flatMap(({ id, title }) => (figures.phases[id] ? [{ title, val
 <h2>Phases</h2>
 ${phaseTable(figures)}
 <h2>Run by run</h2>
-<p class="soft">A dot is a run, a cross one that failed there; solid line median, dotted line p95${figures.phases.connect ? ', red line the bar' : ''}.</p>
+<p class="soft">A dot is a run, a cross one that failed there; solid line median, dotted line p95, red dashes the bar where it is in sight.</p>
 <div class="charts">
 ${PHASES.map((phase) => phaseFigure(report, figures, phase)).join('\n')}
 ${rssiFigure(report, figures)}

@@ -23,7 +23,7 @@ export interface Series {
 }
 
 const [WIDTH, HEIGHT] = [560, 170];
-const [LEFT, RIGHT, TOP, BOTTOM] = [52, 44, 12, 22];
+const [LEFT, RIGHT, TOP, BOTTOM] = [52, 62, 12, 22];
 const HISTOGRAM_WIDTH = 92;
 const GAP = 10;
 const PLOT_RIGHT = WIDTH - RIGHT - HISTOGRAM_WIDTH - GAP;
