@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import type { CpnsError } from '../../src/base/errors.ts';
+import { type CapturedPacket, readBtsnoop } from '../../src/bluetooth/hci/btsnoop-reader.ts';
 import { openCentral, openPeripheral } from '../../src/bluetooth/open.ts';
 import type { GattLink } from '../../src/bluetooth/ports.ts';
-import { type CapturedPacket, readBtsnoop } from '../../src/cli/trace/btsnoop-reader.ts';
 import { Scan } from '../../src/nodes/gateway-scan.ts';
 import { systemClock } from '../../src/nodes/system-clock.ts';
 import {
