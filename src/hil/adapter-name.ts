@@ -5,10 +5,10 @@
 import { formatMoniker, parseMoniker } from '../bluetooth/hci/moniker.ts';
 
 /**
- * The moniker of a name: `hci0` is `hci:0`, `hci0/user` is `hci:0/user`, everything else is one already.
+ * The moniker of a name: `hci0` is `hci:0`, `hci0/user` is `hci:0/user` and so on; everything else is one already.
  * @throws MonikerError
  */
 export function monikerOf(name: string): string {
-  const kernel = /^hci(\d{1,3})(\/user)?$/.exec(name);
+  const kernel = /^hci(\d{1,3})(\/user|\/raw)?$/.exec(name);
   return formatMoniker(parseMoniker(kernel ? `hci:${Number(kernel[1])}${kernel[2] ?? ''}` : name));
 }

@@ -167,7 +167,6 @@ function circumstancesOf(before: HilReport, after: HilReport): string[] {
     differ(`${name}: kernel`, a?.host.kernel, b?.host.kernel);
     differ(`${name}: Node`, a?.host.node, b?.host.node);
     differ(`${name}: adapter`, a?.adapter, b?.adapter);
-    differ(`${name}: controller`, a?.controller, b?.controller);
     differ(`${name}: started as`, a?.over, b?.over);
   }
   return found;
@@ -177,6 +176,7 @@ const say = (value: unknown): string => {
   if (typeof value === 'object' && value !== null)
     return Object.values(value)
       .filter((part) => part !== null)
+      .map(say)
       .join(' ');
   return String(value ?? 'unknown');
 };

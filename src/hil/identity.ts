@@ -1,18 +1,21 @@
 /**
- * What a run was made on: host, kernel, Node, this very program and the adapter. Read from the system as it is; what it
- * does not say stays null. What the controller says of itself comes over HCI (instants.ts).
+ * What a run was made on: host, kernel, Node, this very program and the adapter, for the report. What the system does not
+ * say stays null. Who an adapter is and which profile it has is found out in src/bluetooth.
  */
 import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { arch, cpus, hostname, release, type, version } from 'node:os';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { ChosenProfile } from '../bluetooth/adapter-profile.ts';
 import { parseMoniker } from '../bluetooth/hci/moniker.ts';
+import type { HciVersion } from '../profiles/identity.ts';
+import { profileFolder } from '../profiles/load.ts';
 
 export interface ProgramIdentity {
   readonly name: string;
   readonly version: string;
-  /** SHA-256 over the names and bytes of the program's own files, 16 digits of it. */
+  /** SHA-256 over the names and bytes of the program's own files and profiles, 16 digits of it. */
   readonly build: string;
 }
 
@@ -27,16 +30,21 @@ export interface HostIdentity {
   readonly node: string;
 }
 
-export interface AdapterIdentity {
+/** An adapter that was opened: what kernel, controller and its firmware profile say. */
+export interface AdapterRecord {
   readonly moniker: string;
   /** Public address as the kernel knows it. */
   readonly address: string | null;
-  /** `usb`, `uart`, `virtual`, …: the bus the kernel has it on. */
   readonly bus: string | null;
   /** Vendor and product, `0a12:0001`. */
   readonly usb: string | null;
   readonly product: string | null;
   readonly driver: string | null;
+  /** Name of its firmware profile. */
+  readonly profile: string;
+  /** The kernel's channel that is used; null for a controller behind a socket. */
+  readonly channel: 'user' | 'raw' | null;
+  readonly controller: HciVersion | null;
 }
 
 const SOURCE = fileURLToPath(new URL('..', import.meta.url));
@@ -48,13 +56,16 @@ const PACKAGE = fileURLToPath(
 export function programIdentity(): ProgramIdentity {
   const { name, version: number } = JSON.parse(readFileSync(PACKAGE, 'utf8')) as Record<string, string>;
   const extension = import.meta.url.endsWith('.ts') ? '.ts' : '.js';
-  const files = readdirSync(SOURCE, { recursive: true, encoding: 'utf8' })
-    .filter((file) => file.endsWith(extension) && !file.endsWith('.d.ts'))
-    .sort();
   const hash = createHash('sha256');
-  for (const file of files) {
-    const bytes = readFileSync(join(SOURCE, file));
-    hash.update(`${file}\n${bytes.length}\n`).update(bytes);
+  for (const [folder, ending] of [
+    [SOURCE, extension],
+    [profileFolder(), '.json'],
+  ] as const) {
+    const files = readdirSync(folder, { recursive: true, encoding: 'utf8' });
+    for (const file of files.filter((name) => name.endsWith(ending) && !name.endsWith('.d.ts')).sort()) {
+      const bytes = readFileSync(join(folder, file));
+      hash.update(`${file}\n${bytes.length}\n`).update(bytes);
+    }
   }
   return { name: name ?? '', version: number ?? '', build: hash.digest('hex').slice(0, 16) };
 }
@@ -70,43 +81,31 @@ export function hostIdentity(): HostIdentity {
   };
 }
 
-/** @param sysfs where the kernel shows its adapters @throws MonikerError */
-export function adapterIdentity(moniker: string, sysfs = '/sys/class/bluetooth'): AdapterIdentity {
+/** @param root where sysfs is, `/` but in tests @throws MonikerError */
+export function adapterRecord(
+  moniker: string,
+  { identity, detection, settings }: ChosenProfile,
+  root = '/',
+): AdapterRecord {
   const parsed = parseMoniker(moniker);
-  const nothing = { address: null, usb: null, product: null, driver: null };
+  const { bus, usb, driver, hci: controller } = identity;
+  const known = { driver, controller, profile: detection.profile.name };
   if (parsed.kind !== 'hci') {
-    const bus = parsed.kind === 'unix' && parsed.virtual ? 'virtual radio' : parsed.kind;
-    return { moniker, ...nothing, bus };
+    const behind = parsed.kind === 'unix' && parsed.virtual ? 'virtual radio' : bus;
+    return { moniker, ...known, bus: behind, ...{ address: null, usb: null, product: null, channel: null } };
   }
-  const adapter = join(sysfs, `hci${parsed.index}`);
-  const device = join(adapter, 'device');
-  // The adapter hangs on an interface of the USB device, whose ids are one level up.
-  const [vendor, product] = [textOf(join(device, '../idVendor')), textOf(join(device, '../idProduct'))];
+  const adapter = join(root, 'sys/class/bluetooth', `hci${parsed.index}`);
+  const hex = (number: number): string => number.toString(16).padStart(4, '0');
   return {
     moniker,
     address: textOf(join(adapter, 'address')),
-    bus: linkName(join(device, 'subsystem')) ?? busByPath(adapter),
-    usb: vendor !== null && product !== null ? `${vendor}:${product}` : null,
-    product: textOf(join(device, '../product')),
-    driver: linkName(join(device, 'driver')),
+    bus,
+    usb: usb && `${hex(usb.vendor)}:${hex(usb.product)}`,
+    // The adapter hangs on an interface of the USB device; `join` would take the `..` by the name.
+    product: usb && textOf(`${adapter}/device/../product`),
+    ...known,
+    channel: parsed.channel ?? settings.channel.use,
   };
-}
-
-/** An adapter of /dev/vhci is no device of a bus. */
-function busByPath(adapter: string): string | null {
-  try {
-    return readlinkSync(adapter).includes('/virtual/') ? 'virtual' : null;
-  } catch {
-    return null;
-  }
-}
-
-function linkName(path: string): string | null {
-  try {
-    return basename(readlinkSync(path));
-  } catch {
-    return null;
-  }
 }
 
 function textOf(path: string): string | null {

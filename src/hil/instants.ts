@@ -1,20 +1,10 @@
 /**
  * What passed between host and controller in one run, read off its capture: when a connection was asked for, made and
- * lost, under which parameters, how loud the peer was heard, and what the controller says it is. Pure; the same for a
- * real adapter and a virtual one. Source: Core Specification 5.4, Vol 4 Part E §7.3, §7.7, §7.8.
+ * lost, under which parameters, and how loud the peer was heard. Pure; the same for a real adapter and a virtual one. Source: Core Specification 5.4, Vol 4 Part E §7.3, §7.7, §7.8.
  */
 import { type CapturedPacket, readBtsnoop } from '../bluetooth/hci/btsnoop-reader.ts';
 import { H4_ACL, H4_COMMAND, H4_EVENT } from '../bluetooth/hci/h4.ts';
 import { formatAddress } from '../bluetooth/hci/own-address.ts';
-
-export interface ControllerIdentity {
-  readonly hciVersion: number;
-  readonly hciRevision: number;
-  readonly lmpVersion: number;
-  /** Company identifier of the Bluetooth SIG. */
-  readonly manufacturer: number;
-  readonly lmpSubversion: number;
-}
 
 export interface RadioLinkInstants {
   /** Milliseconds since 1970, as in the capture. */
@@ -33,7 +23,6 @@ export interface RadioLinkInstants {
 }
 
 export interface Instants {
-  readonly controller: ControllerIdentity | null;
   /** Each LE Create Connection, milliseconds since 1970. */
   readonly askedAtMs: readonly number[];
   readonly links: readonly RadioLinkInstants[];
@@ -43,9 +32,7 @@ export interface Instants {
 
 const LE_CREATE_CONNECTION = 0x200d;
 const LE_EXTENDED_CREATE_CONNECTION = 0x2043;
-const READ_LOCAL_VERSION = 0x1001;
 const EVENT_DISCONNECTION_COMPLETE = 0x05;
-const EVENT_COMMAND_COMPLETE = 0x0e;
 const EVENT_LE_META = 0x3e;
 const META_CONNECTION_COMPLETE = 0x01;
 const META_ADVERTISING_REPORT = 0x02;
@@ -66,7 +53,6 @@ export function readInstants(capture: Buffer): Instants {
 }
 
 class Reader implements Instants {
-  controller: ControllerIdentity | null = null;
   readonly askedAtMs: number[] = [];
   readonly links: RadioLinkInstants[] = [];
   readonly heard = new Map<string, number[]>();
@@ -87,8 +73,7 @@ class Reader implements Instants {
 
   #event(packet: Buffer, atMs: number): void {
     const code = packet[1];
-    if (code === EVENT_COMMAND_COMPLETE) this.#answered(packet);
-    else if (code === EVENT_LE_META) this.#meta(packet, atMs);
+    if (code === EVENT_LE_META) this.#meta(packet, atMs);
     else if (code === EVENT_DISCONNECTION_COMPLETE && packet.length >= 7 && packet[3] === 0) {
       const link = this.#open.get(packet.readUInt16LE(4));
       if (link === undefined) return;
@@ -96,17 +81,6 @@ class Reader implements Instants {
       link.downAtMs = atMs;
       link.reason = packet[6] ?? null;
     }
-  }
-
-  #answered(packet: Buffer): void {
-    if (packet.length < 15 || packet.readUInt16LE(4) !== READ_LOCAL_VERSION || packet[6] !== 0) return;
-    this.controller = {
-      hciVersion: packet.readUInt8(7),
-      hciRevision: packet.readUInt16LE(8),
-      lmpVersion: packet.readUInt8(10),
-      manufacturer: packet.readUInt16LE(11),
-      lmpSubversion: packet.readUInt16LE(13),
-    };
   }
 
   #meta(packet: Buffer, atMs: number): void {

@@ -14,7 +14,7 @@ import { LineCutter, parseRequest } from '../nodes/control-lines.ts';
 import { openPne, type PneEvent, type PneNode } from '../nodes/pne.ts';
 import { makeDirectory } from '../security/durable-file.ts';
 import { nodePrimitives } from '../security/primitives-node.ts';
-import { adapterIdentity, hostIdentity, programIdentity } from './identity.ts';
+import { adapterRecord, hostIdentity, programIdentity } from './identity.ts';
 import { openPatiently } from './patience.ts';
 import { CAPTURE_CHUNK_BYTES, type Order, type OrderResult, SILENCE_LIMIT_MS } from './pne-wire.ts';
 import { Echo } from './transfer.ts';
@@ -112,13 +112,13 @@ class PneParty {
     hello: () => ({
       program: programIdentity(),
       host: hostIdentity(),
-      adapter: adapterIdentity(this.#options.adapter),
     }),
     clock: () => ({ atMs: performance.now() }),
     enrol: async () => {
       await this.#open('enrolled');
       if (!this.#node) throw new CpnsError('internal');
-      return { code: this.#node.startEnrolment().code };
+      const adapter = adapterRecord(this.#options.adapter, this.#node.adapter);
+      return { code: this.#node.startEnrolment().code, adapter };
     },
     open: async () => {
       await this.#close();

@@ -15,11 +15,11 @@ export const CAPTURE_CHUNK_BYTES = 256 * 1024;
 
 export const ORDERS = {
   /** Who answers. */
-  hello: v.object({ program: Program, host: Host, adapter: Adapter }),
+  hello: v.object({ program: Program, host: Host }),
   /** Its clock, milliseconds of no particular beginning; also the sign that somebody still listens. */
   clock: v.object({ atMs: number }),
-  /** Opens the PNE with a state of its own, and shows a code. */
-  enrol: v.object({ code: text }),
+  /** Opens the PNE with a state of its own, and shows a code; its adapter is known now. */
+  enrol: v.object({ code: text, adapter: Adapter }),
   /** Opens the enrolled PNE as it was after its enrolment. */
   open: v.object({ atMs: number }),
   close: nothing,

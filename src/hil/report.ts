@@ -29,18 +29,21 @@ export const Adapter = v.object({
   usb: orNull(text),
   product: orNull(text),
   driver: orNull(text),
-});
-const Controller = v.object({
-  hciVersion: count,
-  hciRevision: count,
-  lmpVersion: count,
-  manufacturer: count,
-  lmpSubversion: count,
+  profile: text,
+  channel: orNull(v.picklist(['user', 'raw'])),
+  controller: orNull(
+    v.object({
+      version: count,
+      revision: count,
+      lmpVersion: count,
+      manufacturer: count,
+      lmpSubversion: count,
+    }),
+  ),
 });
 const Side = v.object({
   host: Host,
   adapter: Adapter,
-  controller: orNull(Controller),
   /** How its process was started: `this process`, `child process`, or `ssh user@host`. */
   over: text,
 });

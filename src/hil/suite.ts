@@ -9,8 +9,7 @@ import { CpnsError } from '../base/errors.ts';
 import type { GatewayNode } from '../nodes/gateway.ts';
 import { makeDirectory } from '../security/durable-file.ts';
 import { Happenings } from './happenings.ts';
-import { adapterIdentity, hostIdentity, programIdentity } from './identity.ts';
-import { readInstants } from './instants.ts';
+import { adapterRecord, type HostIdentity, hostIdentity, programIdentity } from './identity.ts';
 import { linksAtOnce } from './links.ts';
 import { Operator } from './operator.ts';
 import type { PhaseId } from './phases.ts';
@@ -66,7 +65,9 @@ export async function runSuite(options: SuiteOptions): Promise<SuiteResult> {
 
 interface PneParty {
   readonly child: PneChild;
-  side: SideRecord;
+  host: HostIdentity;
+  /** Known from its enrolment on. */
+  side: SideRecord | undefined;
 }
 
 class Suite {
@@ -76,7 +77,7 @@ class Suite {
   readonly #program = programIdentity();
   readonly #pnes: PneParty[] = [];
   readonly #runs: RunRecord[] = [];
-  #gateway: SideRecord;
+  #gateway: SideRecord | undefined;
   #operator: Operator | undefined;
   /** Of the run that is under way. */
   #happenings = new Happenings();
@@ -88,12 +89,6 @@ class Suite {
   constructor(options: SuiteOptions, dir: string) {
     this.#options = options;
     this.#dir = dir;
-    this.#gateway = {
-      host: hostIdentity(),
-      adapter: adapterIdentity(options.gatewayAdapter),
-      controller: null,
-      over: 'this process',
-    };
   }
 
   async perform(): Promise<SuiteResult> {
@@ -119,6 +114,8 @@ class Suite {
     onProgress({ kind: 'stage', what: 'enrolling the PNE at its home gateway, over the radio' });
     const capture = join(this.#dir, 'enrolment.btsnoop');
     const home = await this.#operator.openHome(gatewayAdapter, { capture });
+    const adapter = adapterRecord(gatewayAdapter, home.adapter);
+    this.#gateway = { host: hostIdentity(), adapter, over: 'this process' };
     try {
       for (const pne of this.#pnes) await this.#enrol(pne, home);
     } catch (error) {
@@ -130,15 +127,14 @@ class Suite {
   }
 
   async #enrol(pne: PneParty, home: GatewayNode): Promise<void> {
-    const { code } = await pne.child.ask('enrol');
+    const { code, adapter } = await pne.child.ask('enrol');
+    pne.side = { host: pne.host, adapter, over: pne.child.over };
     await within(home.pair(code), ENROL_LIMIT_MS, this.#options.signal, () => this.#noEnrolment());
     await pne.child.ask('close');
-    pne.side = { ...pne.side, controller: readInstants(await pne.child.capture()).controller };
   }
 
   async #meet(pne: PneParty): Promise<void> {
-    const { host, adapter } = await pne.child.meet(this.#program);
-    pne.side = { ...pne.side, host, adapter };
+    pne.host = (await pne.child.meet(this.#program)).host;
   }
 
   #startPne(adapter: string): PneParty {
@@ -155,10 +151,7 @@ class Suite {
         this.#happenings.break(why);
       },
     });
-    // As far as is known before it has said who it is.
-    const identity = { moniker: adapter, address: null, bus: null, usb: null, product: null, driver: null };
-    const side = { host: hostIdentity(), adapter: identity, controller: null, over: child.over };
-    return { child, side };
+    return { child, host: hostIdentity(), side: undefined };
   }
 
   #noEnrolment(): CpnsError {
@@ -181,8 +174,6 @@ class Suite {
       const outcome = await run.perform();
       const { clockUncertaintyMs } = first.child;
       this.#clockUncertaintyMs = Math.max(this.#clockUncertaintyMs, clockUncertaintyMs);
-      if (outcome.instants?.controller)
-        this.#gateway = { ...this.#gateway, controller: outcome.instants.controller };
       const record = outcome.record.ok ? outcome.record : await this.#keep(outcome, capture, first.child);
       this.#runs.push(record);
       onProgress({ kind: 'run', run: record, of: runs });
@@ -251,6 +242,7 @@ class Suite {
 
   #report(): HilReport {
     const { runs, signal } = this.#options;
+    if (!this.#gateway) throw new Error('not set up');
     const ended = signal.aborted ? 'interrupted' : this.#stopped === undefined ? 'complete' : 'stopped';
     return {
       ...{ report: 'cpns-hil', version: 1 },
@@ -261,7 +253,7 @@ class Suite {
       ended,
       because: this.#stopped ?? null,
       gateway: this.#gateway,
-      pnes: this.#pnes.map(({ side }) => side),
+      pnes: this.#pnes.flatMap(({ side }) => side ?? []),
       clockUncertaintyMs: this.#clockUncertaintyMs,
       links: this.#links,
       runs: this.#runs,

@@ -4,8 +4,15 @@ import type { HilReport, RunRecord, SideRecord } from '../../src/hil/report.ts';
 
 export const side = (): SideRecord => ({
   host: { host: 'bench', kernel: 'Linux 6.1 x64', kernelBuild: '#1', model: null, cpu: null, node: 'v20' },
-  adapter: { moniker: 'hci:0', address: null, bus: 'usb', usb: '0a12:0001', product: null, driver: 'btusb' },
-  controller: null,
+  adapter: {
+    moniker: 'hci:0',
+    address: null,
+    bus: 'usb',
+    usb: '0a12:0001',
+    product: null,
+    driver: 'btusb',
+    ...{ profile: 'generic', channel: 'user', controller: null },
+  },
   over: 'this process',
 });
 

@@ -88,8 +88,9 @@ describe('the suite for hardware, on the virtual radio', function () {
       assert.deepEqual([run.tries, run.triesAgain, run.rssi], [1, 1, -50]);
       assert.equal(run.radio?.mtu, 247);
     }
-    assert.equal(report.gateway.controller?.manufacturer, 0xffff);
-    assert.equal(report.pnes[0]?.controller?.manufacturer, 0xffff);
+    assert.equal(report.gateway.adapter.controller?.manufacturer, 0xffff);
+    assert.equal(report.pnes[0]?.adapter.controller?.manufacturer, 0xffff);
+    assert.equal(report.pnes[0]?.adapter.profile, 'virtual-radio');
     const { bars, accepted } = figuresOf(report);
     assert.deepEqual(
       bars.map(({ verdict }) => verdict),
@@ -219,8 +220,7 @@ describe('the suite for hardware, on the virtual radio', function () {
 
     it('has to be of the same build: the error names both and the mend', async () => {
       const host = { ...{ host: 'h', kernel: 'k', kernelBuild: 'b', model: null, cpu: null }, node: 'v20' };
-      const adapter = { moniker: 'hci:0', address: null, bus: null, usb: null, product: null, driver: null };
-      const { pne } = child(answering({ program: { ...own, build: 'theirs' }, host, adapter }));
+      const { pne } = child(answering({ program: { ...own, build: 'theirs' }, host }));
       await assert.rejects(pne.meet(own), (error: Error & { mend?: string }) => {
         assert.match(error.message, /version-mismatch: .*build theirs; here it is 0\.1\.0, build ours/);
         assert.match(error.mend ?? '', /--pne-command/);

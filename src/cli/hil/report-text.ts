@@ -78,14 +78,13 @@ function sides({ gateway, pnes, program, clockUncertaintyMs, startedAt, tookMs }
 }
 
 /** What is known of an adapter, in one line. */
-export function adapterText({ adapter, controller }: SideRecord): string {
-  const { moniker, bus, usb, product, driver, address } = adapter;
+export function adapterText({ adapter }: SideRecord): string {
+  const { moniker, bus, usb, product, driver, address, controller, profile, channel } = adapter;
   const hci =
     controller &&
-    `HCI ${controller.hciVersion}.${controller.hciRevision}, LMP ${controller.lmpVersion}.${controller.lmpSubversion}, manufacturer ${controller.manufacturer}`;
-  return [moniker, product, usb && `USB ${usb}`, bus !== null && `on ${bus}`, driver, address, hci]
-    .filter(Boolean)
-    .join(', ');
+    `HCI version ${controller.version}, revision 0x${controller.revision.toString(16)}, manufacturer ${controller.manufacturer}, LMP subversion 0x${controller.lmpSubversion.toString(16)}`;
+  const parts = [moniker, product, usb && `USB ${usb}`, bus !== null && `on ${bus}`, driver, address, hci];
+  return [...parts, channel && `${channel} channel`, `profile ${profile}`].filter(Boolean).join(', ');
 }
 
 export function hostText({ host }: SideRecord): string {
