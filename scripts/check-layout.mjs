@@ -40,9 +40,11 @@ const NODE_SIDE = new Set([
 
 /** Library → the one file that may import it. */
 const SINGLE = {
-  '@abandonware/noble': 'bluetooth/central-noble.ts',
-  '@abandonware/bleno': 'bluetooth/peripheral-bleno.ts',
+  '@abandonware/noble': 'bluetooth/central-abandonware.ts',
+  '@abandonware/bleno': 'bluetooth/peripheral-abandonware.ts',
   '@abandonware/bluetooth-hci-socket': undefined,
+  '@stoprocent/noble': 'bluetooth/central-stoprocent.ts',
+  '@stoprocent/bleno': 'bluetooth/peripheral-stoprocent.ts',
   'cbor-x': 'messages/cbor.ts',
   'node-forge': undefined,
   'better-sqlite3': 'store/sqlite-driver.ts',
@@ -58,7 +60,7 @@ function files(folder) {
 
 const IMPORT =
   /(?:^|\n)\s*(?:import|export)\s+(?:type\s+)?(?:[^'";]*?\sfrom\s+)?'([^']+)'|import\('([^']+)'\)/g;
-const LOAD = /(?:require|loadPrivately|requireFile|\(import\.meta\.url\))\(\s*'((?:@abandonware\/)?[^'/]+)/g;
+const LOAD = /(?:require|loadPrivately|requireFile|\(import\.meta\.url\))\(\s*'((?:@[a-z]+\/)?[^'/]+)/g;
 
 const faults = [];
 const imports = new Map();

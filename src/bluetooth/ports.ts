@@ -1,6 +1,7 @@
 /**
  * The two narrow ports between the project and a Bluetooth stack. Everything above sees a Bluetooth link as a pipe of
- * segments; which library, role and controller make it is decided below. One back-end is one file per port.
+ * segments; which library, role and controller make it is decided below. What is common to all libraries is in
+ * central.ts and peripheral.ts; one back-end is one file more for each (`*-abandonware.ts`, `*-stoprocent.ts`).
  *
  * Contract for every back-end: each call settles (its own deadline at the latest), nothing is thrown from a callback,
  * nothing a peer or a controller sends can throw out of the library, and after `close` nothing more is called back.
@@ -71,10 +72,16 @@ export interface Advertisement {
 export interface Peripheral {
   /** Who the adapter is, and what its profile says. */
   readonly adapter: ChosenProfile;
-  /** Advertises the CPNS service, or changes what is advertised; resumes by itself after each link. */
+  /** Advertises the CPNS service, or changes what is advertised; resumes by itself when a link has ended. */
   startAdvertising(advertisement: Advertisement): Promise<void>;
   stopAdvertising(): Promise<void>;
-  /** Called when a central has subscribed to the downward characteristic. One link at a time. */
+  /**
+   * Links that can be up at a time: what the opener asked for, as far as the adapter's profile allows and the back-end
+   * can. 1 with bleno of abandonware, which serves one central; up to 16 with that of stoprocent. While there are as many
+   * nothing is advertised, with fewer advertising goes on.
+   */
+  readonly maxLinks: number;
+  /** Called when a central has subscribed to the downward characteristic, for at most `maxLinks` at a time. */
   onLink: (link: GattLink) => void;
   close(): Promise<void>;
 }

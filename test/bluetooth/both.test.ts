@@ -7,6 +7,7 @@ import type { VirtualRadioOptions } from '../../src/bluetooth/virtual-radio/serv
 import {
   cleanUp,
   closed,
+  describeBackEnds,
   flood,
   newBoth,
   newCentral,
@@ -41,7 +42,7 @@ async function allOrdered(count: number, ...ways: readonly (readonly [GattLink, 
   for (const arrived of floods) assert.deepEqual(arrived, numbers(count));
 }
 
-describe('both roles on one controller', function () {
+describeBackEnds('both roles on one controller', function () {
   this.timeout(20_000);
   afterEach(cleanUp);
 

@@ -2,7 +2,15 @@
 import assert from 'node:assert/strict';
 import { CpnsError } from '../../src/base/errors.ts';
 import type { VirtualRadio } from '../../src/bluetooth/open.ts';
-import { cleanUp, newCentral, newPeripheral, newRadio, serviceData, settles } from './support.ts';
+import {
+  cleanUp,
+  describeBackEnds,
+  newCentral,
+  newPeripheral,
+  newRadio,
+  serviceData,
+  settles,
+} from './support.ts';
 
 /** Read Local Version Information of Bluetooth 1.0: both libraries then take the adapter for one without LE. */
 const VERSION_OF_OLD = Buffer.from('040e0c01011000000000000000000000', 'hex').subarray(0, 15);
@@ -18,7 +26,7 @@ const refusal = async (work: Promise<unknown>): Promise<CpnsError> => {
   return outcome;
 };
 
-describe('broken controller', () => {
+describeBackEnds('broken controller', () => {
   afterEach(cleanUp);
 
   it('that turns out to have no LE: advertising is refused, and the peripheral can be closed', async () => {

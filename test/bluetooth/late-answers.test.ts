@@ -1,11 +1,19 @@
 /** A controller that answers too late: what it did meanwhile must not stand in the way of what comes next. */
 import assert from 'node:assert/strict';
-import { cleanUp, newCentral, newPeripheral, newRadio, serviceData, sightingOf } from './support.ts';
+import {
+  cleanUp,
+  describeBackEnds,
+  newCentral,
+  newPeripheral,
+  newRadio,
+  serviceData,
+  sightingOf,
+} from './support.ts';
 
 const COMMAND_COMPLETE = 0x0e;
 const LE_SET_ADVERTISE_ENABLE = 0x200a;
 
-describe('a controller that answers late', function () {
+describeBackEnds('a controller that answers late', function () {
   this.timeout(20_000);
   afterEach(cleanUp);
 

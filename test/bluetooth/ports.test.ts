@@ -7,6 +7,7 @@ import type { GattLink } from '../../src/bluetooth/ports.ts';
 import {
   cleanUp,
   closed,
+  describeBackEnds,
   flood,
   newCentral,
   newPair,
@@ -25,7 +26,7 @@ async function statusOf(promise: Promise<unknown>): Promise<string> {
   );
 }
 
-describe('ports over the virtual radio', function () {
+describeBackEnds('ports over the virtual radio', function () {
   this.timeout(15_000);
   afterEach(cleanUp);
 

@@ -8,15 +8,23 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { connect as connectSocket, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { loadNoble, openCentral } from '../../src/bluetooth/central-noble.ts';
+import { loadNoble } from '../../src/bluetooth/central-abandonware.ts';
 import type { CentralOptions } from '../../src/bluetooth/central-options.ts';
 import { CPNS_DOWN_UUID, CPNS_SERVICE_UUID, CPNS_UP_UUID } from '../../src/bluetooth/gatt-service.ts';
 import { type Bleno, guardBleno } from '../../src/bluetooth/guards/bleno.ts';
 import { guardNoble, type Noble, type NoblePeripheral } from '../../src/bluetooth/guards/noble.ts';
 import { H4Framer } from '../../src/bluetooth/hci/h4.ts';
 import { type HciTransport, openTransport } from '../../src/bluetooth/hci/transport.ts';
+import {
+  BACK_ENDS,
+  type BackEnd,
+  type BackEndChoice,
+  openCentral,
+  openPeripheral,
+  type PeripheralOptions,
+} from '../../src/bluetooth/open.ts';
 import { type BothOptions, openBoth } from '../../src/bluetooth/open-both.ts';
-import { loadBleno, openPeripheral, type PeripheralOptions } from '../../src/bluetooth/peripheral-bleno.ts';
+import { loadBleno } from '../../src/bluetooth/peripheral-abandonware.ts';
 import type { Central, GattLink, Peripheral, Sighting } from '../../src/bluetooth/ports.ts';
 import {
   openVirtualRadio,
@@ -29,6 +37,24 @@ process.on('exit', () => rmSync(directory, { recursive: true, force: true }));
 
 let sockets = 0;
 const toClose: (() => unknown)[] = [];
+
+/** What `newCentral` and `newPeripheral` open, unless a test says otherwise. */
+let chosen: BackEnd = 'abandonware';
+
+/** The same tests over each back-end: they are the conformance suite of the ports. */
+export function describeBackEnds(title: string, run: (this: Mocha.Suite, backEnd: BackEnd) => void): void {
+  for (const backEnd of BACK_ENDS) {
+    describe(`${title} (${backEnd})`, function () {
+      before(() => {
+        chosen = backEnd;
+      });
+      after(() => {
+        chosen = 'abandonware';
+      });
+      run.call(this, backEnd);
+    });
+  }
+}
 
 export function scratchFile(name: string): string {
   return join(directory, `${++sockets}-${name}`);
@@ -45,8 +71,11 @@ export async function newRadio(options: VirtualRadioOptions = {}): Promise<Virtu
   return radio;
 }
 
-export async function newCentral(radio: VirtualRadio, options: CentralOptions = {}): Promise<Central> {
-  const central = await openCentral(radio.moniker, options);
+export async function newCentral(
+  radio: VirtualRadio,
+  options: CentralOptions & BackEndChoice = {},
+): Promise<Central> {
+  const central = await openCentral(radio.moniker, { backEnd: chosen, ...options });
   toClose.push(() => central.close());
   return central;
 }
@@ -58,9 +87,9 @@ export interface TestPeripheral extends Peripheral {
 export async function newPeripheral(
   radio: VirtualRadio,
   tag = 1,
-  options: PeripheralOptions = {},
+  options: PeripheralOptions & BackEndChoice = {},
 ): Promise<TestPeripheral> {
-  const peripheral = await openPeripheral(radio.moniker, options);
+  const peripheral = await openPeripheral(radio.moniker, { backEnd: chosen, ...options });
   toClose.push(() => peripheral.close());
   return advertising(peripheral, tag);
 }
@@ -71,7 +100,7 @@ export async function newBoth(
   tag = 1,
   options: BothOptions = {},
 ): Promise<{ readonly central: Central; readonly peripheral: TestPeripheral }> {
-  const { central, peripheral } = await openBoth(radio.moniker, options);
+  const { central, peripheral } = await openBoth(radio.moniker, { backEnd: chosen, ...options });
   toClose.push(() => Promise.all([central.close(), peripheral.close()]));
   return { central, peripheral: await advertising(peripheral, tag) };
 }

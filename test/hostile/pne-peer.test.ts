@@ -16,6 +16,7 @@ import { primitives } from '../support/join.ts';
 
 class FakePeripheral implements Peripheral {
   readonly adapter = chooseProfile(UNKNOWN_ADAPTER);
+  readonly maxLinks = 1;
   onLink: (link: GattLink) => void = () => {};
   advertising = 0;
   async startAdvertising(_: Advertisement): Promise<void> {

@@ -32,10 +32,14 @@ interface BlenoAttribute {
   readonly valueHandle?: number;
 }
 
+export interface AttributeTable {
+  readonly _handles: readonly (BlenoAttribute | undefined)[];
+}
+
 export interface BlenoBindings extends EventEmitter {
   readonly _hci: BlenoHci;
   readonly _gap: { _advertiseState: string | null };
-  readonly _gatt: { maxMtu: number; readonly _handles: readonly (BlenoAttribute | undefined)[] };
+  readonly _gatt: AttributeTable & { maxMtu: number };
   _advertising: boolean;
   readonly _handle: number | null;
   readonly _aclStream: LibraryAclStream | null;
@@ -72,6 +76,22 @@ export interface Bleno extends EventEmitter {
   disconnect(): void;
 }
 
+/** A constant: bleno puts the host's name there, and BlueZ shows it to everybody near. */
+const GAP_DEVICE_NAME = 'CPNS';
+const DEVICE_NAME_VARIABLE = 'BLENO_DEVICE_NAME';
+
+/** bleno reads the GAP Device Name from the environment when it builds its attribute table. */
+export function withDeviceName<T>(run: () => T): T {
+  const before = process.env[DEVICE_NAME_VARIABLE];
+  process.env[DEVICE_NAME_VARIABLE] = GAP_DEVICE_NAME;
+  try {
+    return run();
+  } finally {
+    if (before === undefined) delete process.env[DEVICE_NAME_VARIABLE];
+    else process.env[DEVICE_NAME_VARIABLE] = before;
+  }
+}
+
 /** Puts all guards on one private copy. @returns the clean-up for close */
 export function guardBleno(bleno: Bleno, transport: HciTransport): () => void {
   const bindings = bleno._bindings;
@@ -79,7 +99,7 @@ export function guardBleno(bleno: Bleno, transport: HciTransport): () => void {
   guardDisconnect(bindings, transport);
   guardConnectionComplete(bindings._hci, transport);
   bindings._gatt.maxMtu = OUR_ATT_MTU;
-  const releaseProcess = guardProcessListeners(bindings);
+  const releaseProcess = guardProcessListeners(bindings, 'init');
   const stopPoll = guardPoll(bindings._hci, transport, () => {
     bindings._hci.setSocketFilter();
     bindings._hci.initDev();
@@ -148,11 +168,9 @@ export function guardConnectionComplete(hci: BlenoHci, transport: HciTransport):
 }
 
 /** The handle of a characteristic's value in bleno's attribute table. @throws Error when it is not there */
-export function valueHandleOf(bindings: BlenoBindings, uuid: string): number {
+export function valueHandleOf(table: AttributeTable, uuid: string): number {
   const plain = uuid.replaceAll('-', '');
-  const entry = bindings._gatt._handles.find(
-    (each) => each?.type === 'characteristic' && each.uuid === plain,
-  );
+  const entry = table._handles.find((each) => each?.type === 'characteristic' && each.uuid === plain);
   if (entry?.valueHandle === undefined) throw new Error('bleno did not take the service');
   return entry.valueHandle;
 }

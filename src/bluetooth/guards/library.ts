@@ -50,12 +50,16 @@ export function guardPoll(hci: LibraryHci, transport: HciTransport, initialise: 
 /**
  * GUARD(X2): on init both put listeners on the process that can't be taken off. The SIGINT one calls process.exit when
  * it is the last, which cuts a program's own orderly shutdown short, so it goes at once; the exit one stays until close.
+ * @param start the method that puts them there
  * @returns the removal of what is left
  */
-export function guardProcessListeners(bindings: { init(): void }): () => void {
-  const initialise = bindings.init;
+export function guardProcessListeners<Start extends 'init' | 'start'>(
+  bindings: Record<Start, () => void>,
+  start: Start,
+): () => void {
+  const initialise = bindings[start];
   let exitListeners: NodeJS.ExitListener[] = [];
-  bindings.init = function () {
+  bindings[start] = function (this: typeof bindings) {
     const interruptsBefore = new Set(process.listeners('SIGINT'));
     const exitsBefore = new Set(process.listeners('exit'));
     initialise.call(this);

@@ -1,18 +1,12 @@
 /**
  * Guards in front of defects of noble 1.9.2 (docs and ble-notes number them). Owns the typed view of the
- * internals that are touched. N10 to N12 and N14 need the connecting logic itself and are in central-noble.ts; N2, N5
- * and N8 are avoided by att.ts.
+ * internals that are touched. N10 to N12 and N14 need the connecting logic itself and are in central.ts; N2, N5 and N8 are
+ * avoided by att.ts. What the fork of stoprocent shares is used by guards/noble-stoprocent.ts.
  */
 import type { EventEmitter } from 'node:events';
 import { type HciTransport, REASON_LOW_RESOURCES } from '../hci/transport.ts';
-import {
-  guardPoll,
-  guardProcessListeners,
-  type LibraryAclStream,
-  type LibraryHci,
-  MAX_WAITING_PACKETS,
-  toAclPackets,
-} from './library.ts';
+import { AclQueue } from './acl-queue.ts';
+import { guardPoll, guardProcessListeners, type LibraryAclStream, type LibraryHci } from './library.ts';
 
 export interface NobleHci extends LibraryHci {
   _aclBuffers: { length: number; num: number } | undefined;
@@ -58,6 +52,7 @@ export interface NoblePeripheral {
 
 export interface Noble extends EventEmitter {
   readonly _bindings: NobleBindings;
+  readonly _state: string;
   readonly _peripherals: Record<string, NoblePeripheral>;
   readonly _services: Record<string, unknown>;
   readonly _characteristics: Record<string, unknown>;
@@ -90,7 +85,7 @@ export function guardNoble(noble: Noble, gatt: { exchangeMtu(): void }, transpor
   guardDiscoveries(bindings);
   // GUARD(N5), GUARD(N6): att.ts exchanges the MTU, knows when it is done and takes the smaller of the two.
   gatt.exchangeMtu = () => {};
-  const releaseProcess = guardProcessListeners(bindings);
+  const releaseProcess = guardProcessListeners(bindings, 'init');
   const stopPoll = guardPoll(hci, transport, () => {
     hci.setSocketFilter();
     hci.setEventMask();
@@ -109,51 +104,23 @@ export function guardNoble(noble: Noble, gatt: { exchangeMtu(): void }, transpor
 
 /**
  * GUARD(N1): noble queues a packet and, after an await, looks up a connection that may be gone by then: a write in the
- * tick of a disconnect is an unhandled rejection and ends the process. Here a queue per link without the await, and with
- * a look at the connection. A peer whose radio takes nothing can not hold every buffer of the controller, since one is
- * kept for each link that has none in use; and it is dropped when it makes us queue without end. It also formats no hex
- * string per packet.
+ * tick of a disconnect is an unhandled rejection and ends the process. Here a queue per link without the await.
  */
 export function guardAclQueue(hci: NobleHci): void {
-  const queues = new Map<number, Buffer[]>();
-  const dropping = new Set<number>();
-  const flush = (): void => {
-    const buffers = hci._aclBuffers;
-    if (buffers === undefined) return;
-    let free = buffers.num;
-    let without = 0;
-    for (const { pending } of hci._aclConnections.values()) {
-      free -= pending;
-      if (pending === 0) without++;
-    }
-    for (const [handle, packets] of queues) {
+  const queue = new AclQueue({
+    buffers: () => hci._aclBuffers,
+    pending: (handle) => hci._aclConnections.get(handle)?.pending,
+    pendings: () => Array.from(hci._aclConnections.values(), ({ pending }) => pending),
+    write: (handle, packet) => {
       const connection = hci._aclConnections.get(handle);
-      let sent = 0;
-      while (connection && sent < packets.length && free > (connection.pending === 0 ? 0 : without)) {
-        if (connection.pending++ === 0) without--;
-        free--;
-        socketOf(hci).write(packets[sent++] as Buffer);
-      }
-      packets.splice(0, sent);
-      if (!connection || packets.length === 0) queues.delete(handle);
-      if (!connection) dropping.delete(handle);
-    }
-  };
-  hci.flushAcl = flush;
-  hci.writeAclDataPkt = (handle, cid, data) => {
-    if (!hci._aclConnections.has(handle)) return;
-    const packets = queues.get(handle) ?? [];
-    if (packets.length >= MAX_WAITING_PACKETS) {
-      // Once: the commands of a controller have a queue as well.
-      if (!dropping.has(handle)) hci.disconnect(handle, REASON_LOW_RESOURCES);
-      dropping.add(handle);
-      return;
-    }
-    packets.push(...toAclPackets(handle, cid, data, hci._aclBuffers?.length ?? 27));
-    queues.set(handle, packets);
-    flush();
-  };
-  void hci.getAclBuffers().then(flush);
+      if (connection !== undefined) connection.pending++;
+      socketOf(hci).write(packet);
+    },
+    drop: (handle) => hci.disconnect(handle, REASON_LOW_RESOURCES),
+  });
+  hci.flushAcl = () => queue.flush();
+  hci.writeAclDataPkt = (handle, cid, data) => queue.send(handle, cid, data);
+  void hci.getAclBuffers().then(() => queue.flush());
 }
 
 /** GUARD(N10): a disconnect of something that is not connected goes out as handle 0, which may be another peer. */
@@ -175,7 +142,10 @@ export function guardConnectionComplete(hci: NobleHci): void {
 }
 
 /** GUARD(N15): noble keeps every address it ever heard; random addresses make that grow for ever. */
-export function guardDiscoveries(bindings: NobleBindings): void {
+export function guardDiscoveries(bindings: {
+  readonly _hci: EventEmitter;
+  readonly _gap: { _discoveries: Record<string, unknown> };
+}): void {
   let reports = 0;
   bindings._hci.on('leAdvertisingReport', () => {
     if (++reports < REPORTS_PER_PRUNE) return;

@@ -79,6 +79,24 @@ export function notPoweredOn(controller: string): BluetoothUnavailableError {
   );
 }
 
+/** The error for a Bluetooth library that is not installed. */
+export function backEndMissing(
+  controller: string,
+  packageName: string,
+  cause: unknown,
+): BluetoothUnavailableError {
+  const mend = packageName.startsWith('@stoprocent/')
+    ? 'Run `npm install --omit=optional @stoprocent/noble@2.8.0 @stoprocent/bleno@0.12.4` where cpns is installed, or take `backend` out of [bluetooth].'
+    : 'Run `npm install` where cpns is installed.';
+  return new BluetoothUnavailableError(
+    controller,
+    `the Bluetooth library ${packageName} is not installed`,
+    'ENOBACKEND',
+    mend,
+    { cause },
+  );
+}
+
 function errorCode(cause: unknown): string {
   if (!(cause instanceof Error)) return 'EUNKNOWN';
   const code = 'code' in cause && typeof cause.code === 'string' ? cause.code : undefined;

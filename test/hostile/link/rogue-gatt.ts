@@ -4,7 +4,7 @@
  */
 import { attUuid } from '../../../src/bluetooth/att.ts';
 import { CPNS_DOWN_UUID, CPNS_UP_UUID } from '../../../src/bluetooth/gatt-service.ts';
-import { advertisingData, scanResponse } from '../../../src/bluetooth/peripheral-bleno.ts';
+import { advertisingData, scanResponse } from '../../../src/bluetooth/peripheral.ts';
 import type { VirtualRadio } from '../../../src/bluetooth/virtual-radio/server.ts';
 import { RawHost, randomAddress } from './raw-host.ts';
 import { joiningAnnouncement } from './rogue-pne.ts';

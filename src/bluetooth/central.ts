@@ -1,8 +1,9 @@
 /**
- * The Central port on @abandonware/noble; the only file that loads it. Owns scanning with its watchdog and the queue of
- * connection attempts: a controller makes one connection at a time, so attempts take turns, each within its own
- * deadline, and a vanished peer never blocks the others (N11, N12).
+ * The Central port over a library that drives the controller (central-abandonware.ts, central-stoprocent.ts). Owns
+ * scanning with its watchdog and the queue of connection attempts: a controller makes one connection at a time, so
+ * attempts take turns, each within its own deadline, and a vanished peer never blocks the others (N11, N12).
  */
+import type { EventEmitter } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { CpnsError } from '../base/errors.ts';
 import type { ChosenProfile } from './adapter-profile.ts';
@@ -11,17 +12,11 @@ import { CentralLink } from './central-link.ts';
 import { type CentralOptions, connectionParameters } from './central-options.ts';
 import { eventWithin } from './deadline.ts';
 import { CPNS_DOWN_UUID, CPNS_SERVICE_UUID, CPNS_UP_UUID } from './gatt-service.ts';
-import {
-  type ConnectionParameters,
-  forgetPeripheral,
-  guardNoble,
-  type Noble,
-  type NobleBindings,
-  type NoblePeripheral,
-} from './guards/noble.ts';
-import { type HciTransport, openTransport, REASON_USER_ENDED, type ReadyTransport } from './hci/transport.ts';
+import type { LibraryAclStream } from './guards/library.ts';
+import type { ConnectionParameters, NobleHci, NoblePeripheral } from './guards/noble.ts';
+import { type HciTransport, REASON_USER_ENDED, type ReadyTransport } from './hci/transport.ts';
 import { notPoweredOn } from './hci/unavailable.ts';
-import { loadPrivately } from './load-library.ts';
+import { loadOn } from './load-library.ts';
 import type { Central, ConnectOptions, GattLink, Sighting } from './ports.ts';
 import { SightingCache, toSighting } from './sightings.ts';
 
@@ -31,43 +26,50 @@ const CANCEL_DEADLINE_MS = 1000;
 /** How long one attempt may keep the controller while others wait for it. */
 const TURN_MS = 1000;
 const MAX_TRIES = 3;
-const PLAIN_SERVICE_UUID = CPNS_SERVICE_UUID.replaceAll('-', '');
 const ERROR_CONNECTION_LIMIT = 0x09;
 const ERROR_LIMITED_RESOURCES = 0x0d;
 const ERROR_FAILED_TO_ESTABLISH = 0x3e;
 
-/** A private copy of noble, as it comes: without any guard and not yet initialised. */
-export function loadNoble(transport: HciTransport): { noble: Noble; gatt: { exchangeMtu(): void } } {
-  return loadPrivately('@abandonware/noble', transport, (requireFile) => {
-    const Bindings = requireFile('lib/hci-socket/bindings.js') as new (options: object) => NobleBindings;
-    const NobleClass = requireFile('lib/noble.js') as new (bindings: NobleBindings) => Noble;
-    const Gatt = requireFile('lib/hci-socket/gatt.js') as { prototype: { exchangeMtu(): void } };
-    return { noble: new NobleClass(new Bindings({})), gatt: Gatt.prototype };
-  });
+/** One private copy of a library with its guards on: all that the central asks of it. */
+export interface CentralLibrary {
+  /** `stateChange` (a listener for it starts the library), `scanStart`, `scanStop`, `discover` (NoblePeripheral). */
+  readonly events: EventEmitter;
+  /** Once powered on. `leConnComplete` (status, handle, role), `disconnComplete` (handle, reason), `leAdvertisingReport`. */
+  readonly hci: NobleHci;
+  isPoweredOn(): boolean;
+  /** Ends a scan that is on and begins one for the CPNS service, every report wanted. May throw. */
+  startScan(): void;
+  stopScan(): void;
+  /** One LE Create Connection now; its outcome is the next `leConnComplete`. @param id as discovered */
+  createConnection(id: string, parameters: ConnectionParameters): void;
+  /** The attempt is over, also when the controller said nothing. */
+  endAttempt(): void;
+  aclStreamOf(handle: number): LibraryAclStream | undefined;
+  /** Takes a device out of every cache. */
+  forget(id: string): void;
+  /** Leaves nothing of it on the process. */
+  release(): void;
 }
+
+export type LoadCentral = (transport: HciTransport) => CentralLibrary;
 
 /**
- * Opens a central on the controller that a moniker names.
- * @throws MonikerError, ProfileError, BluetoothUnavailableError (with `.mend`), RangeError on an option out of range
+ * A central on a controller that is open; the transport is the central's from now on.
+ * @throws BluetoothUnavailableError (with `.mend`), RangeError on an option out of range
  */
-export async function openCentral(moniker: string, options: CentralOptions = {}): Promise<Central> {
-  return centralOn(await openTransport(moniker, options), options);
-}
-
-/** A central on a controller that is open; the transport is the central's from now on. */
-export async function centralOn(transport: ReadyTransport, options: CentralOptions): Promise<Central> {
+export async function centralOn(
+  load: LoadCentral,
+  transport: ReadyTransport,
+  options: CentralOptions,
+): Promise<Central> {
   const parameters = parametersFor(transport, options);
-  const { noble, gatt } = loadNoble(transport);
-  const release = guardNoble(noble, gatt, transport);
-  noble.on('warning', () => {}); // without a listener it goes to the console
-  const poweredOn = eventWithin(noble, 'stateChange', POWER_ON_DEADLINE_MS);
-  noble.on('stateChange', () => {}); // this initialises noble
-  if (!(await poweredOn) || (noble as unknown as { _state: string })._state !== 'poweredOn') {
-    release();
+  const library = loadOn(transport, load);
+  if (!(await eventWithin(library.events, 'stateChange', POWER_ON_DEADLINE_MS)) || !library.isPoweredOn()) {
+    library.release();
     transport.close();
     throw notPoweredOn(transport.name);
   }
-  return new NobleCentral(noble, transport, parameters, options, release);
+  return new LibraryCentral(library, transport, parameters, options);
 }
 
 function parametersFor(transport: ReadyTransport, options: CentralOptions): ConnectionParameters {
@@ -90,13 +92,11 @@ interface Attempt {
 
 type Created = { readonly status: number; readonly handle: number };
 
-class NobleCentral implements Central {
+class LibraryCentral implements Central {
   readonly adapter: ChosenProfile;
-  readonly #noble: Noble;
-  readonly #bindings: NobleBindings;
+  readonly #library: CentralLibrary;
   readonly #transport: HciTransport;
   readonly #parameters: ConnectionParameters;
-  readonly #release: () => void;
   readonly #links = new Map<number, CentralLink>();
   readonly #attempts = new Set<Attempt>();
   /** Attempts whose turn at the controller is to come. */
@@ -116,24 +116,21 @@ class NobleCentral implements Central {
   #closed: Error | undefined;
 
   constructor(
-    noble: Noble,
+    library: CentralLibrary,
     transport: ReadyTransport,
     parameters: ConnectionParameters,
     options: CentralOptions,
-    release: () => void,
   ) {
     this.adapter = transport.chosen;
-    this.#noble = noble;
-    this.#bindings = noble._bindings;
+    this.#library = library;
     this.#transport = transport;
     this.#parameters = parameters;
-    this.#release = release;
     this.#scanSilenceMs = options.scanSilenceMs ?? this.adapter.settings.scanSilenceMs;
     this.#sightings = new SightingCache(
       (address) => this.#inUse(address),
-      (id) => forgetPeripheral(noble, id),
+      (id) => library.forget(id),
     );
-    const hci = this.#bindings._hci;
+    const { hci, events } = library;
     hci.on('leConnComplete', (status: number, handle: number, role: number) =>
       this.#connected(status, handle, role),
     );
@@ -141,8 +138,8 @@ class NobleCentral implements Central {
     hci.on('leAdvertisingReport', () => {
       this.#heardAt = performance.now();
     });
-    noble.on('discover', (peripheral: NoblePeripheral) => this.#discovered(peripheral));
-    noble.on('stateChange', (state: string) => {
+    events.on('discover', (peripheral: NoblePeripheral) => this.#discovered(peripheral));
+    events.on('stateChange', (state: string) => {
       if (state !== 'poweredOn') for (const link of this.#links.values()) this.#drop(link, 0);
     });
     transport.on('gone', (error: Error | undefined) => {
@@ -218,9 +215,9 @@ class NobleCentral implements Central {
     for (const attempt of [...this.#attempts]) this.#fail(attempt, error);
     for (const link of [...this.#links.values()]) this.#drop(link, 0);
     clearInterval(this.#scanWatch);
-    this.#release();
+    this.#library.release();
     this.#transport.close();
-    this.#noble.removeAllListeners('discover');
+    this.#library.events.removeAllListeners('discover');
   }
 
   #assertOpen(): void {
@@ -251,14 +248,14 @@ class NobleCentral implements Central {
     if (this.#scanning || this.#running || this.#closed !== undefined) return true;
     this.#scanning = true;
     this.#heardAt = performance.now();
-    const started = eventWithin(this.#noble, 'scanStart', SCAN_DEADLINE_MS);
+    const started = eventWithin(this.#library.events, 'scanStart', SCAN_DEADLINE_MS);
     return this.#beginScan() && (await started);
   }
 
-  /** GUARD(N16): noble throws when the controller is off or has turned out to be without LE. The watch tries again. */
+  /** GUARD(N16): the library throws when the controller is off or has turned out to be without LE. The watch tries again. */
   #beginScan(): boolean {
     try {
-      this.#noble.startScanning([PLAIN_SERVICE_UUID], true);
+      this.#library.startScan();
       return true;
     } catch {
       return false;
@@ -269,8 +266,8 @@ class NobleCentral implements Central {
     if (!this.#scanning) return;
     this.#scanning = false;
     this.#scanEndedAt = performance.now();
-    const stopped = eventWithin(this.#noble, 'scanStop', CANCEL_DEADLINE_MS);
-    this.#noble.stopScanning();
+    const stopped = eventWithin(this.#library.events, 'scanStop', CANCEL_DEADLINE_MS);
+    this.#library.stopScan();
     await stopped;
     this.#scanEndedAt = performance.now();
   }
@@ -360,7 +357,7 @@ class NobleCentral implements Central {
       this.#cancelCreation = () => {
         if (cancelled) return;
         cancelled = true;
-        this.#bindings._hci.cancelConnect();
+        this.#library.hci.cancelConnect();
         limit = setTimeout(() => resolve(undefined), CANCEL_DEADLINE_MS);
       };
       this.#endTurnSoon = () => {
@@ -371,7 +368,7 @@ class NobleCentral implements Central {
         );
       };
       if (this.#queue.length > 0) this.#endTurnSoon();
-      this.#noble.connect(id, this.#parameters);
+      this.#library.createConnection(id, this.#parameters);
     });
     clearTimeout(turn);
     clearTimeout(limit);
@@ -379,8 +376,7 @@ class NobleCentral implements Central {
     this.#onCreated = undefined;
     this.#cancelCreation = undefined;
     this.#endTurnSoon = undefined;
-    // Where the controller said nothing, noble would otherwise queue every later connect behind this one.
-    this.#bindings._pendingConnectionUuid = null;
+    this.#library.endAttempt();
     if (created?.status === 0 && attempt.settled) {
       this.#transport.disconnectHandle(created.handle, REASON_USER_ENDED); // it came through while it was cancelled
       return undefined;
@@ -395,9 +391,9 @@ class NobleCentral implements Central {
   }
 
   async #openLink(attempt: Attempt, handle: number): Promise<void> {
-    const stream = this.#bindings._aclStreams[handle];
+    const stream = this.#library.aclStreamOf(handle);
     if (stream === undefined) return this.#fail(attempt, new CpnsError('link-lost'));
-    const link = new CentralLink(this.#bindings._hci, stream, handle, attempt.address);
+    const link = new CentralLink(this.#library.hci, stream, handle, attempt.address);
     this.#links.set(handle, link);
     try {
       const uuids = { service: CPNS_SERVICE_UUID, up: CPNS_UP_UUID, down: CPNS_DOWN_UUID };
