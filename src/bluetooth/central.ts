@@ -199,6 +199,10 @@ class LibraryCentral implements Central {
     });
   }
 
+  answers(): Promise<boolean> {
+    return this.#transport.answers();
+  }
+
   async close(): Promise<void> {
     if (this.#closed !== undefined) return;
     this.#onSighting = undefined;

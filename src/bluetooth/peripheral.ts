@@ -177,6 +177,10 @@ class LibraryPeripheral implements Peripheral {
     if (this.#closed === undefined) await this.#settleAdvertising();
   }
 
+  answers(): Promise<boolean> {
+    return this.#transport.answers();
+  }
+
   async close(): Promise<void> {
     if (this.#closed !== undefined) return;
     this.#wanted = undefined;

@@ -60,6 +60,8 @@ export interface Central {
    * @throws CpnsError `timeout`, `link-lost`, `busy` (no free link at this controller), `not-found` (no CPNS service)
    */
   connect(address: string, options: ConnectOptions): Promise<GattLink>;
+  /** Asks the controller something harmless. @returns whether it answered; within 5 s, and never rejects */
+  answers(): Promise<boolean>;
   /** Ends every link and frees the controller; the process may then exit by itself. */
   close(): Promise<void>;
 }
@@ -83,5 +85,7 @@ export interface Peripheral {
   readonly maxLinks: number;
   /** Called when a central has subscribed to the downward characteristic, for at most `maxLinks` at a time. */
   onLink: (link: GattLink) => void;
+  /** Asks the controller something harmless. @returns whether it answered; within 5 s, and never rejects */
+  answers(): Promise<boolean>;
   close(): Promise<void>;
 }

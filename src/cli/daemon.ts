@@ -6,8 +6,12 @@ import { fchmodSync, openSync, writeSync } from 'node:fs';
 import { type Logger, pino } from 'pino';
 import { CpnsError } from '../base/errors.ts';
 import { type ControlHandlers, lockState, serveControl } from '../nodes/control-socket.ts';
+import type { Vitals } from '../nodes/health.ts';
 import { EXIT } from './exit-codes.ts';
+import { isJournal, journalLine } from './journal-line.ts';
 import { openLogSink } from './log-sink.ts';
+import { type ServiceManager, serviceManager } from './service-manager.ts';
+import { type Watch, watchOver } from './watch.ts';
 
 export interface DaemonOptions {
   readonly state?: string;
@@ -38,11 +42,14 @@ export interface RunningNode {
   readonly handlers: ControlHandlers;
   /** What the line that says "ready" holds. */
   readonly ready: Readonly<Record<string, unknown>>;
+  /** How the node is, whenever it is asked. */
+  readonly vitals: () => Promise<Vitals>;
   /** Called when the control socket is up. */
   readonly started?: () => void | Promise<void>;
   close(): Promise<void>;
 }
 
+const STDERR = 2;
 /** Longest an orderly end may take. */
 const CLOSE_DEADLINE_MS = 5_000;
 
@@ -82,6 +89,8 @@ export async function runDaemon(
     radioGone: () =>
       stop({ kind: 'failed', error: new CpnsError('link-lost', 'the Bluetooth controller is gone') }),
   };
+  const manager = serviceManager();
+  let watch: Watch | undefined;
   try {
     const opening = open(tools);
     const early = await Promise.race([opening.then(() => undefined), stopped]);
@@ -101,9 +110,12 @@ export async function runDaemon(
     logger.info(node.ready, 'ready');
     if (options.trace) emit({ event: 'ready', pid: process.pid, ...node.ready });
     else if (options.logFile !== undefined) process.stderr.write(`cpns ${name}: ready\n`);
+    if (manager) watch = await presentTo(manager, node, logger);
     await node.started?.();
     const reason = await stopped;
     logger.info({ reason: reason.kind }, 'stopping');
+    watch?.stop();
+    if (manager) void manager.tell('STOPPING=1').catch(() => {});
     await withDeadline(Promise.all([control.close(), node.close()]), CLOSE_DEADLINE_MS);
     end(reason);
   } catch (error) {
@@ -111,9 +123,18 @@ export async function runDaemon(
     exitSoon();
     throw error;
   } finally {
+    watch?.stop();
     forget();
     lock.release();
   }
+}
+
+/** Says that the node is ready, and from then on how it is. A manager that can't be told ends it, so that is worth an error. */
+async function presentTo(manager: ServiceManager, node: RunningNode, logger: Logger): Promise<Watch> {
+  await manager.tell('READY=1').catch((error: unknown) => {
+    logger.error({ err: String(error) }, 'the service manager can not be told');
+  });
+  return watchOver(manager, node.vitals, logger);
 }
 
 type StopReason =
@@ -159,7 +180,8 @@ function listenForEnd(stop: (reason: StopReason) => void, parentPipe: boolean): 
 
 function openLog(name: string, level: string, file: string | undefined): Logger {
   const settings = { name: `cpns-${name}`, level, base: { pid: process.pid } };
-  return pino(settings, openLogSink(file === undefined ? 2 : openSync(file, 'a', 0o600)));
+  if (file !== undefined) return pino(settings, openLogSink(openSync(file, 'a', 0o600)));
+  return pino(settings, openLogSink(STDERR, isJournal(STDERR) ? journalLine : undefined));
 }
 
 async function withDeadline(work: Promise<unknown>, ms: number): Promise<void> {

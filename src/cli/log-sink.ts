@@ -15,8 +15,11 @@ export interface LogSink {
 
 const STDERR = 2;
 
-/** @param descriptor stays open */
-export function openLogSink(descriptor: number): LogSink {
+/**
+ * @param descriptor stays open
+ * @param form what each line of JSON becomes on its way; nothing else by default
+ */
+export function openLogSink(descriptor: number, form = (line: string) => line): LogSink {
   // Node makes a pipe non-blocking when it first looks at it; until then a write waits for the reader, for ever.
   if (descriptor === STDERR) void process.stderr;
   let dropped = 0;
@@ -24,13 +27,13 @@ export function openLogSink(descriptor: number): LogSink {
     write(line) {
       if (dropped > 0) {
         const notice = `${JSON.stringify({ level: 40, time: Date.now(), dropped, msg: 'log lines dropped' })}\n`;
-        if (!writeWhole(descriptor, notice, 0)) {
+        if (!writeWhole(descriptor, form(notice), 0)) {
           dropped++;
           return;
         }
         dropped = 0;
       }
-      if (!writeWhole(descriptor, line, TRIES)) dropped++;
+      if (!writeWhole(descriptor, form(line), TRIES)) dropped++;
     },
   };
 }

@@ -4,6 +4,7 @@
  */
 import { Command } from 'commander';
 import { demoCommand } from './commands/demo.ts';
+import { firstbootCommand } from './commands/firstboot.ts';
 import { gatewayCommand } from './commands/gateway.ts';
 import { hilCommand } from './commands/hil.ts';
 import { auditCommand, pnCommand } from './commands/pn.ts';
@@ -12,10 +13,12 @@ import { profileCommand } from './commands/profile.ts';
 import { radioCommand } from './commands/radio.ts';
 import { serverCommand } from './commands/server.ts';
 import { traceCommand } from './commands/trace.ts';
+import { programVersion } from './version.ts';
 
 export function buildProgram(): Command {
   const program = new Command('cpns')
     .description('Personal Networks over Bluetooth LE: server, gateway and PNE of OMA CPNS')
+    .version(programVersion(), '--version', 'print the version')
     .addCommand(serverCommand())
     .addCommand(gatewayCommand())
     .addCommand(pneCommand())
@@ -25,6 +28,7 @@ export function buildProgram(): Command {
     .addCommand(profileCommand())
     .addCommand(radioCommand())
     .addCommand(hilCommand())
+    .addCommand(firstbootCommand())
     .addCommand(demoCommand())
     .addHelpText(
       'after',

@@ -36,6 +36,13 @@ const isServerUrl = (text: string): boolean => {
   return url.protocol === 'https:' && url.pathname === '/' && !url.search && !url.hash && !url.username;
 };
 
+/** `https://HOST[:PORT]` of a server. */
+export const serverUrl = value(
+  v.pipe(v.string(), v.check(isServerUrl, 'not the address of a server')),
+  'https://HOST[:PORT] without a path',
+  '"https://cpns.example.net:8443"',
+);
+
 const decision = value(v.picklist(['allow', 'deny', 'ask']), '"allow", "deny" or "ask"', '"ask"');
 const name = (example: string) =>
   value(
@@ -76,13 +83,7 @@ const Rule = v.pipe(
 
 export const GatewaySchema = v.pipe(
   v.strictObject({
-    server: v.strictObject({
-      url: value(
-        v.pipe(v.string(), v.check(isServerUrl, 'not the address of a server')),
-        'https://HOST[:PORT] without a path',
-        '"https://cpns.example.net:8443"',
-      ),
-    }),
+    server: v.strictObject({ url: serverUrl }),
     bluetooth: Bluetooth,
     pn: v.optional(
       v.strictObject({

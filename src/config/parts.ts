@@ -43,7 +43,8 @@ const isMoniker = (text: string): boolean => {
   }
 };
 
-const adapter = value(
+/** Moniker of a Bluetooth controller. */
+export const adapter = value(
   v.pipe(v.string(), v.check(isMoniker, 'names no Bluetooth controller')),
   'hci:N, hci:N/user, hci:N/raw, h4:unix:PATH, h4:tcp:HOST:PORT, virtual or virtual:PATH',
   '"hci:0"',

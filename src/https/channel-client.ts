@@ -52,8 +52,16 @@ export interface ChannelClientOptions extends ServerAddress {
   readonly silenceMs?: number;
 }
 
+/** Where a channel stands, for whoever watches over it. */
+export type ChannelState =
+  | { readonly kind: 'up' }
+  | { readonly kind: 'dialling'; readonly forMs: number }
+  /** Negative when the time to dial again has passed and nothing came of it. */
+  | { readonly kind: 'waiting'; readonly dueInMs: number };
+
 export interface ChannelClient {
   readonly isUp: boolean;
+  readonly state: ChannelState;
   /** The next channel uses this certificate; the present one is replaced now. */
   useIdentity(identity: TlsIdentity): void;
   /** Stops dialling and waits for the frame being handled. */
@@ -75,6 +83,8 @@ class Dialler implements ChannelClient {
   #identity: TlsIdentity | undefined;
   #channel: Channel | undefined;
   #redialTimer: NodeJS.Timeout | undefined;
+  /** When the present channel was dialled, or the next one is due. */
+  #dialAt = 0;
   /** Handling goes on over the end of a channel: the next one must not overtake it. */
   #handling: Promise<void> = Promise.resolve();
   #closed = false;
@@ -89,6 +99,12 @@ class Dialler implements ChannelClient {
 
   get isUp(): boolean {
     return this.#channel?.isUp ?? false;
+  }
+
+  get state(): ChannelState {
+    if (this.isUp) return { kind: 'up' };
+    const sinceMs = performance.now() - this.#dialAt;
+    return this.#channel ? { kind: 'dialling', forMs: sinceMs } : { kind: 'waiting', dueInMs: -sinceMs };
   }
 
   useIdentity(identity: TlsIdentity): void {
@@ -107,6 +123,7 @@ class Dialler implements ChannelClient {
     const { caPem, silenceMs = SILENCE_MS } = this.#options;
     const identity = this.#identity;
     let upAt: number | undefined;
+    this.#dialAt = performance.now();
     this.#channel = new Channel({
       url: this.#url,
       tls: tlsOptions({ caPem, ...(identity ? { identity } : {}) }),
@@ -130,6 +147,7 @@ class Dialler implements ChannelClient {
       return;
     }
     const nextDialMs = this.#backoff.nextMs();
+    this.#dialAt = performance.now() + nextDialMs;
     // What is still being handled goes first: its acknowledgement is lost, and its repetition must find it done.
     this.#redialTimer = setTimeout(() => {
       void this.#handling.then(() => {

@@ -67,6 +67,7 @@ export interface Seen {
 
 export interface HttpsServer {
   readonly url: string;
+  readonly isListening: boolean;
   /** New connections get this certificate. */
   useTls(tls: ServerTls): void;
   close(): Promise<void>;
@@ -103,6 +104,9 @@ export async function openHttpsServer<Caller>(options: HttpsServerOptions<Caller
   const host = options.host.includes(':') ? `[${options.host}]` : options.host;
   return {
     url: `https://${host}:${port}`,
+    get isListening() {
+      return server.listening;
+    },
     useTls: (tls) => server.setSecureContext(secureContext(tls)),
     close: () => close(server),
   };

@@ -36,6 +36,7 @@ import { type Purpose, Scan } from './gateway-scan.ts';
 import { ServerKeyLearner, signedIn } from './gateway-server-keys.ts';
 import { Sessions } from './gateway-sessions.ts';
 import { type PnStatus, viewConfirmations, viewInventory, viewPnes, viewPns } from './gateway-views.ts';
+import type { Vitals } from './health.ts';
 import { HomeGatewayNode, type OwnerAnswer } from './home-gateway.ts';
 import { LinkSession } from './link-session.ts';
 import { systemClock } from './system-clock.ts';
@@ -234,6 +235,13 @@ export class GatewayNode {
       pnes: this.pnes(),
       approvals: this.approvals().length,
     };
+  }
+
+  /** How it is, for the watchdog. */
+  async vitals(): Promise<Vitals> {
+    const controller = await this.#parts.central.answers();
+    const channel = this.#channel?.state;
+    return { controller, ...(channel && { channel }), remark: `links: ${this.#links.size}` };
   }
 
   /** PNs this gateway initiated, with their joins. */

@@ -35,6 +35,7 @@ import { nodePrimitives } from '../security/primitives-node.ts';
 import type { Signer } from '../security/signer.ts';
 import { openPneStore, type PneStore } from '../store/pne-store.ts';
 import { faultEvent } from './fault.ts';
+import type { Vitals } from './health.ts';
 import { type AnyMachineDriver, LinkSession, type Opened } from './link-session.ts';
 import { MachineDriver } from './machine-driver.ts';
 import { type Owner, PoweredClock, readFloor, readOwner } from './pne-trust.ts';
@@ -203,6 +204,14 @@ export class PneNode {
         };
       }),
     };
+  }
+
+  /** How it is, for the watchdog. */
+  async vitals(): Promise<Vitals> {
+    const controller = await this.#peripheral.answers();
+    const owner =
+      this.#owner === undefined ? 'not enrolled' : `member of ${this.#store.memberships().length}`;
+    return { controller, remark: `${owner}, link ${this.#session ? 'open' : 'none'}` };
   }
 
   /** The signed inventory of a PN this PNE is in. @param pnId hex */

@@ -24,6 +24,7 @@ import { thumbprintOf } from '../security/cose-key.ts';
 import { coordinatesOf } from '../security/keystore.ts';
 import { nodePrimitives } from '../security/primitives-node.ts';
 import { openServerStore, type ServerStore } from '../store/server-store.ts';
+import type { Vitals } from './health.ts';
 import { type Caller, serverRoutes } from './server-api.ts';
 import { TrustedClock } from './server-clock.ts';
 import { type OutboxFrame, OutboxSource, waitingFrame, waitingTrace } from './server-deliveries.ts';
@@ -79,6 +80,8 @@ export interface CpnsServer {
   sweep(): Promise<number>;
   /** Drops what has been kept long enough. @returns how many refusals went */
   purge(): number;
+  /** How it is, for the watchdog. Nothing that a client does makes it look ill. */
+  vitals(): Promise<Vitals>;
   close(): Promise<void>;
 }
 
@@ -234,6 +237,11 @@ class Running implements CpnsServer {
 
   purge(): number {
     return this.#store.registrations.purge(this.#clock.now());
+  }
+
+  async vitals(): Promise<Vitals> {
+    const serving = this.#https?.isListening === true && this.#store.realm !== undefined;
+    return { serving, remark: `gateways: ${this.#hub.count}` };
   }
 
   async close(): Promise<void> {

@@ -24,6 +24,9 @@ class SlowAir implements Central {
     this.see = onSighting;
   }
   async stopScan(): Promise<void> {}
+  answers(): Promise<boolean> {
+    return Promise.resolve(true);
+  }
   async close(): Promise<void> {}
 
   connect(address: string): Promise<GattLink> {

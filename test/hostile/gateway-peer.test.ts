@@ -45,6 +45,9 @@ class OnePneAir implements Central {
     clearInterval(this.#advertising);
   }
 
+  answers(): Promise<boolean> {
+    return Promise.resolve(true);
+  }
   async close(): Promise<void> {
     clearInterval(this.#advertising);
   }

@@ -23,6 +23,9 @@ class FakePeripheral implements Peripheral {
     this.advertising++;
   }
   async stopAdvertising(): Promise<void> {}
+  answers(): Promise<boolean> {
+    return Promise.resolve(true);
+  }
   async close(): Promise<void> {}
 }
 

@@ -101,11 +101,17 @@ export class TestNetwork {
     return gateway;
   }
 
-  async enrolGateway(stateDir: string, user: string, label: string): Promise<void> {
+  /** A token for a gateway of a user, who is added when new. */
+  token(user: string, label: string): string {
     const admin = openServerAdmin(this.serverDir, this.#options.server?.clock);
     if (!admin.users().some((known) => known.label === user)) admin.addUser(user);
     const { token } = admin.createToken({ user, gatewayLabel: label });
     admin.close();
+    return token;
+  }
+
+  async enrolGateway(stateDir: string, user: string, label: string): Promise<void> {
+    const token = this.token(user, label);
     const store = openGatewayStore(join(stateDir, 'gateway.sqlite'));
     await enrolAtServer({
       store,

@@ -42,6 +42,7 @@ export interface ManagementSocket {
 }
 
 const DISCONNECT = 0x0406;
+const READ_BD_ADDR = 0x1009;
 const LE_LTK_REPLY = 0x201a;
 const LE_LTK_NEGATIVE_REPLY = 0x201b;
 const EVENT_DISCONNECTION_COMPLETE = 0x05;
@@ -189,6 +190,14 @@ export class HciTransport extends EventEmitter {
       });
       this.#queueCommand(encodeCommand(opcode, parameters));
     });
+  }
+
+  /** Whether the controller answers a question that changes nothing; any answer counts. Settles within its deadline. */
+  answers(): Promise<boolean> {
+    return this.command(READ_BD_ADDR).then(
+      () => true,
+      () => false,
+    );
   }
 
   /** Ends one link at HCI level, whatever the library thinks of its handle (0 included). */

@@ -40,6 +40,7 @@ export async function gatewayRun(options: DaemonOptions & RadioOptions): Promise
     return {
       ready: { gatewayId, user, label, profile },
       handlers: handlersOf(node, watchers),
+      vitals: () => node.vitals(),
       close: () => node.close(),
     };
   });

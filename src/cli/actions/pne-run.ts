@@ -46,6 +46,7 @@ export async function pneRun(
         ready: { thumbprint: node.status().thumbprint, owner: node.status().owner, profile },
         handlers: handlersOf(node, desk, watchers),
         started: () => (options.enrol ? showCode(node, options.trace === true, tools.emit) : undefined),
+        vitals: () => node.vitals(),
         close: () => node.close(),
       };
     });

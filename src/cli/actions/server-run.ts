@@ -24,6 +24,11 @@ export async function serverRun(options: DaemonOptions): Promise<void> {
       ...(metricsPort !== undefined && { metricsPort }),
     });
     const status = () => ({ url: server.url, realm: server.realm, metricsPort: server.metricsPort });
-    return { ready: status(), handlers: { status }, close: () => server.close() };
+    return {
+      ready: status(),
+      handlers: { status },
+      vitals: () => server.vitals(),
+      close: () => server.close(),
+    };
   });
 }
