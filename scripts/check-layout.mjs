@@ -25,6 +25,7 @@ const ORDER = [
   'config',
   'nodes',
   'hil',
+  'doctor',
   'cli',
 ];
 

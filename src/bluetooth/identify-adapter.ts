@@ -27,8 +27,12 @@ export async function identifyAdapter(
     return transport.chosen;
   }
   const identity = systemIdentity(parsed);
-  if (!isPresent(parsed)) {
-    throw adapterUnavailable(formatMoniker(parsed), Object.assign(new Error(), { code: 'ENODEV' }));
+  if (parsed.kind === 'hci' && !isPresent(parsed)) {
+    throw adapterUnavailable(
+      formatMoniker(parsed),
+      parsed.index,
+      Object.assign(new Error(), { code: 'ENODEV' }),
+    );
   }
   return chooseProfile(identity, profile);
 }

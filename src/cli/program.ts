@@ -4,6 +4,7 @@
  */
 import { Command } from 'commander';
 import { demoCommand } from './commands/demo.ts';
+import { doctorCommand } from './commands/doctor.ts';
 import { firstbootCommand } from './commands/firstboot.ts';
 import { gatewayCommand } from './commands/gateway.ts';
 import { hilCommand } from './commands/hil.ts';
@@ -24,6 +25,7 @@ export function buildProgram(): Command {
     .addCommand(pneCommand())
     .addCommand(pnCommand())
     .addCommand(auditCommand())
+    .addCommand(doctorCommand())
     .addCommand(traceCommand())
     .addCommand(profileCommand())
     .addCommand(radioCommand())
@@ -38,6 +40,7 @@ Exit codes: 0 done, 1 failed (a status is named), 2 wrong usage or configuration
 Examples:
   cpns demo                       the whole flow in processes of its own, no hardware needed
   cpns gateway run                a gateway with the configuration of ~/.config/cpns/gateway.toml
+  cpns doctor                     what keeps this host from working, and what mends it
   cpns pn list --state DIR        the personal networks a gateway or server holds`,
     );
   everyCommand(program, (command) => {

@@ -21,9 +21,15 @@ export async function command(program: string, ...args: readonly string[]): Prom
   return stdout;
 }
 
-export async function until<T>(what: string, look: () => T | undefined | false, limitMs = WAIT_LIMIT_MS) {
+type Awaitable<T> = T | Promise<T>;
+
+export async function until<T>(
+  what: string,
+  look: () => Awaitable<T | undefined | false>,
+  limitMs = WAIT_LIMIT_MS,
+) {
   for (const endAt = performance.now() + limitMs; ; ) {
-    const found = look();
+    const found = await look();
     if (found) return found;
     if (performance.now() > endAt) throw new Error(`${what}: not within ${limitMs} ms`);
     await new Promise((resolve) => setTimeout(resolve, LOOK_MS));

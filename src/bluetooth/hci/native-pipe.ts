@@ -9,7 +9,7 @@ import { H4_ACL, H4_COMMAND, H4_EVENT } from './h4.ts';
 import type { Moniker } from './moniker.ts';
 import { formatMoniker } from './moniker.ts';
 import type { HciPipe } from './pipe.ts';
-import { adapterUnavailable } from './unavailable.ts';
+import { adapterUnavailable, errorCode } from './unavailable.ts';
 
 /** The name noble and bleno require; load-library.ts answers it with a transport. */
 export const HCI_SOCKET_PACKAGE = '@abandonware/bluetooth-hci-socket';
@@ -88,6 +88,16 @@ function ownSockets(): ReadonlyMap<string, number> {
   return found;
 }
 
+/** Why the package can't be loaded: `ENOBINDING` or another code; undefined when it can. Opens nothing. */
+export function nativeModuleFault(): string | undefined {
+  try {
+    createRequire(import.meta.url)(HCI_SOCKET_PACKAGE);
+    return undefined;
+  } catch (error) {
+    return errorCode(error);
+  }
+}
+
 /**
  * Opens an adapter of the kernel.
  * @throws BluetoothUnavailableError with the command that mends it
@@ -104,7 +114,7 @@ export function openNativePipe(moniker: AdapterMoniker): HciPipe {
     return new NativePipe(socket, moniker);
   } catch (cause) {
     if (socket) closeNativeSocket(socket);
-    throw adapterUnavailable(formatMoniker(moniker), cause);
+    throw adapterUnavailable(formatMoniker(moniker), moniker.index, cause);
   }
 }
 

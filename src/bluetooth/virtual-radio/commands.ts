@@ -4,6 +4,7 @@
  * Source: Core Specification 5.4, Vol 4 Part E §7; the list of what the kernel needs is measured (ble-notes).
  */
 import { createCipheriv, randomBytes } from 'node:crypto';
+import type { HciVersion } from '../../profiles/identity.ts';
 import {
   commandComplete,
   commandStatus,
@@ -32,12 +33,17 @@ interface Command {
 
 const NONE = Buffer.alloc(0);
 const HCI_VERSION_5_2 = 0x0b;
-/** Manufacturer 0xffff is nobody's; with this LMP subversion firmware-profiles/virtual-radio.json knows it. */
-const VERSION = Buffer.from([HCI_VERSION_5_2, 0, 0, HCI_VERSION_5_2, 0xff, 0xff, 0x70, 0x63]);
 /** LE encryption, LE data packet length extension, LE ping. */
 const LE_FEATURES = Buffer.from([0x31, 0x01, 0, 0, 0, 0, 0, 0]);
 const LMP_FEATURES = Buffer.from([0, 0, 0, 0, 0x60, 0, 0, 0]); // BR/EDR not supported, LE supported
 const LONGEST_DATA = Buffer.from([0xfb, 0x00, 0x48, 0x08, 0xfb, 0x00, 0x48, 0x08]);
+
+function localVersion(of: HciVersion): Buffer {
+  return Buffer.concat([
+    ...[Buffer.from([of.version]), uint16(of.revision), Buffer.from([of.lmpVersion])],
+    ...[uint16(of.manufacturer), uint16(of.lmpSubversion)],
+  ]);
+}
 
 /** Bits by octet of Read Local Supported Commands, for the table below. */
 const SUPPORTED_COMMANDS = (() => {
@@ -99,7 +105,9 @@ const COMMANDS: ReadonlyMap<number, Command> = new Map<number, Command>([
   command(0x0c63, 'Set Event Mask Page 2', 8, succeed),
   command(0x0c6c, 'Read LE Host Support', 0, () => Buffer.from([1, 0])),
   command(0x0c6d, 'Write LE Host Support', 2, succeed),
-  command(0x1001, 'Read Local Version Information', 0, () => VERSION),
+  command(0x1001, 'Read Local Version Information', 0, ({ radio }) =>
+    localVersion(radio.options.localVersion),
+  ),
   command(0x1002, 'Read Local Supported Commands', 0, () => SUPPORTED_COMMANDS),
   command(0x1003, 'Read Local Supported Features', 0, () => LMP_FEATURES),
   command(0x1005, 'Read Buffer Size', 0, () => Buffer.alloc(7)),

@@ -2,6 +2,7 @@
  * The virtual air: its controllers, its links, its options and its counters. Controllers come from server.ts (a UNIX
  * socket) or from `attach` (in process, or a kernel through /dev/vhci).
  */
+import type { HciVersion } from '../../profiles/identity.ts';
 import { Controller } from './controller.ts';
 import { FaultDice, type Faults } from './faults.ts';
 import type { HostPort, LinkCounters, LinkPart, RadioPart, RadioSettings } from './shapes.ts';
@@ -21,6 +22,8 @@ export interface RadioOptions {
   readonly maxLinks?: number | undefined;
   /** First connection handle of each controller, default 0x40; 0 finds hosts that take 0 for "none". */
   readonly firstHandle?: number | undefined;
+  /** What the controllers say they are. Default: Bluetooth 5.2 of no maker. */
+  readonly localVersion?: HciVersion | undefined;
   /** Seed of every random choice, default 1. */
   readonly seed?: number | undefined;
   readonly faults?: Faults | undefined;
@@ -38,6 +41,12 @@ export interface RadioCounters {
 }
 
 const ENDED_LINKS_KEPT = 64;
+const HCI_VERSION_5_2 = 0x0b;
+/** Manufacturer 0xffff is nobody's; with this LMP subversion firmware-profiles/virtual-radio.json knows it. */
+const NOBODYS_VERSION: HciVersion = {
+  ...{ version: HCI_VERSION_5_2, revision: 0, lmpVersion: HCI_VERSION_5_2 },
+  ...{ manufacturer: 0xffff, lmpSubversion: 0x6370 },
+};
 
 export class Radio implements RadioPart {
   readonly options: RadioSettings;
@@ -61,6 +70,7 @@ export class Radio implements RadioPart {
       advertisingIntervalMs: within('advertisingIntervalMs', options.advertisingIntervalMs ?? 20, 1, 10_240),
       maxLinks: within('maxLinks', options.maxLinks ?? 8, 1, 255),
       firstHandle: within('firstHandle', options.firstHandle ?? 0x40, 0, 0x0eff),
+      localVersion: options.localVersion ?? NOBODYS_VERSION,
       seed: options.seed ?? 1,
     };
     this.dice = new FaultDice(this.options.seed, options.faults ?? {});

@@ -2,6 +2,7 @@
  * How the parts of the virtual radio see each other: radio, controller, link and link end. Shapes only, so that the
  * files that implement them need not import one another in circles.
  */
+import type { HciVersion } from '../../profiles/identity.ts';
 import type { FaultDice } from './faults.ts';
 
 /** The host's end of the HCI, as the controller sees it. */
@@ -20,6 +21,7 @@ export interface RadioSettings {
   readonly advertisingIntervalMs: number;
   readonly maxLinks: number;
   readonly firstHandle: number;
+  readonly localVersion: HciVersion;
   readonly seed: number;
 }
 

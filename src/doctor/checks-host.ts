@@ -1,0 +1,145 @@
+/**
+ * Rows of the doctor's table about the host, the installation, the roles' state and the server. Data only.
+ */
+import { ADAPTER_FAULTS } from '../bluetooth/hci/unavailable.ts';
+import type { Check } from './check.ts';
+
+const { EPERM, ENOBINDING } = ADAPTER_FAULTS;
+
+export const HOST_CHECKS = {
+  'node-too-old': {
+    severity: 'error',
+    title: 'Node.js is too old',
+    sentence: 'This is Node.js {version}; cpns needs {least} or newer',
+    command: 'sudo apt-get install -y nodejs',
+    more: 'Debian 13 and the Raspberry Pi OS made of it have a new enough one; Debian 12 does not: take it from nodejs.org there.',
+  },
+  'bluetooth-not-built': {
+    pains: [1],
+    severity: 'error',
+    title: 'The native Bluetooth module is not built',
+    sentence: `${ENOBINDING.what} ({code})`,
+    command: ENOBINDING.command,
+    more: 'It is compiled while `npm ci` runs, and npm goes on without it when there is no compiler. A new major version of Node.js needs a new build. The Debian package brings it built.',
+  },
+  'sqlite-not-built': {
+    pains: [1],
+    severity: 'error',
+    title: 'The native SQLite module is not built',
+    sentence: 'The native SQLite module can not be loaded ({code}), and every role keeps its state in it',
+    command: ENOBINDING.command,
+    more: 'As with the Bluetooth module: a compiler was missing while `npm ci` ran, or Node.js has changed since.',
+  },
+  'no-permission': {
+    pains: [11],
+    severity: 'error',
+    title: 'No permission for the adapter',
+    sentence: `hciN: ${EPERM.what}: a program that it starts lacks {missing}, and in raw mode that shows as silence, not as an error`,
+    command: 'sudo setcap cap_net_raw,cap_net_admin+eip {node}',
+    fix: 'named',
+    more: 'The command gives every Node.js program of every user these rights. Better is a systemd unit with `AmbientCapabilities=CAP_NET_RAW CAP_NET_ADMIN`, as those of the package are. After an update of Node.js it has to be given again.',
+  },
+  'clock-off': {
+    severity: 'error',
+    title: 'The clock is off',
+    sentence: 'The clock of this host says {here}: {why}',
+    command: 'sudo timedatectl set-ntp true',
+    fix: 'asked',
+    more: 'Certificates are not valid yet or no more for a clock that is off, and a server signs nothing while it does not trust its own. A Raspberry Pi before the 5 has no clock that runs without power: it needs the network at each start.',
+  },
+  'clock-not-synchronised': {
+    severity: 'hint',
+    title: 'Nobody sets the clock',
+    sentence: 'The system does not say that its clock was set from the network since the last start',
+    command: 'sudo timedatectl set-ntp true',
+    fix: 'asked',
+    more: 'A PNE does not mind, gateways and servers do.',
+  },
+  'configuration-wrong': {
+    severity: 'error',
+    title: 'The configuration is wrong',
+    sentence: 'The configuration of the {role} is wrong: {fault}',
+    command: 'sensible-editor {file}',
+    more: 'The daemon says the same and does not start. `cpns gateway init --config NEW.toml` (or `pne`, `server`) writes a commented example.',
+  },
+  'state-missing': {
+    severity: 'error',
+    title: 'A role without state',
+    sentence: 'There is no state of a {role} in {dir}',
+    command: 'cpns {role} init',
+    more: 'As root or with `sudo` the places are others than those of a user: name them with `--state` and `--config`, or run this as the user of the service.',
+  },
+  'state-not-usable': {
+    severity: 'error',
+    title: 'The state directory belongs to somebody else',
+    sentence: '{dir} belongs to {owner}, and this user may not write there',
+    command: 'sudo chown -R "$(id -un)": {dir}',
+    more: 'That happens when a command was run with `sudo` once. Where a service of its own user runs it, leave it to that user: `sudo -u cpns cpns doctor`.',
+  },
+  'state-open': {
+    severity: 'warning',
+    title: 'Others can read the state directory',
+    sentence: '{dir} holds the identity key of the {role} and is open to others',
+    command: 'chmod 700 {dir}',
+    fix: 'asked',
+    more: 'The key in it has mode 0600 all the same, and cpns refuses one that others can read.',
+  },
+  'disk-full': {
+    severity: 'error',
+    title: 'The disk is nearly full',
+    sentence: 'The file system of {dir} has {megabytes} MB left, and a role that can not write joins nobody',
+    command: 'sudo journalctl --vacuum-size=50M',
+    more: 'Nothing is lost when it is full: what could not be written is not promised to anybody (`cannot-persist`). `sudo apt-get clean` gives more back.',
+  },
+  'daemon-silent': {
+    pains: [2],
+    severity: 'error',
+    title: 'The daemon runs and does not answer',
+    sentence: 'The {role} runs but gave its control socket no answer within 5 s',
+    command: '{restart}',
+    fix: 'asked',
+    more: 'Please keep its log: this should not happen.',
+  },
+  'gateway-not-enrolled': {
+    severity: 'warning',
+    title: 'The gateway is not enrolled',
+    sentence: 'The gateway in {dir} is not enrolled at a server',
+    command: 'cpns gateway enrol',
+    more: 'It asks for the token that the operator made with `cpns server token create USER LABEL`.',
+  },
+  'pne-not-enrolled': {
+    severity: 'warning',
+    title: 'The PNE is not enrolled',
+    sentence: 'The PNE in {dir} belongs to nobody yet',
+    command: 'cpns pne enrol',
+    more: 'It shows a code to be typed in at the home gateway: `cpns gateway pair`.',
+  },
+  'server-unreachable': {
+    severity: 'error',
+    title: 'The server can not be reached',
+    sentence: '{url} can not be reached ({code})',
+    command: 'cpns server status',
+    more: '`ENOTFOUND`: the name is unknown, look at `[server] url`. `ECONNREFUSED`: the host is there and no server listens; the command is for that host, where `host` in server.toml says which address it listens on (127.0.0.1 unless changed). `ETIMEDOUT`: a firewall, or the wrong address.',
+  },
+  'server-not-believed': {
+    severity: 'error',
+    title: "The server's certificate is not believed",
+    sentence: '{url} answers with a certificate that this gateway does not believe ({code})',
+    command: 'openssl s_client -connect {host} -showcerts </dev/null',
+    more: 'Whoever answers there is not the server at which the gateway was enrolled, or its certificate lacks the name in `[server] url` (`names` in server.toml), or the clock is off.',
+  },
+  'channel-down': {
+    severity: 'warning',
+    title: 'The gateway runs without its server',
+    sentence: 'The gateway runs, but its channel to {url} is down: questions wait until it is up',
+    command: 'cpns gateway status',
+    more: 'It dials again by itself, at most five minutes apart.',
+  },
+  'radio-missing': {
+    severity: 'error',
+    title: 'No virtual radio runs',
+    sentence: 'The {by} names {moniker}, and nobody listens there',
+    command: 'cpns radio --socket {path}',
+    more: 'The virtual radio takes the place of adapters in demos and tests.',
+  },
+} as const satisfies Readonly<Record<string, Check>>;

@@ -1,0 +1,191 @@
+/**
+ * Looks at one role of this host: its configuration, state directory, daemon, enrolment, unit and, of a gateway, its server.
+ * Writes nothing: databases are opened to look only, and no lock is taken.
+ */
+import { X509Certificate } from 'node:crypto';
+import { accessSync, constants, statSync } from 'node:fs';
+import { statfs } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { dirname, join } from 'node:path';
+import { parseMoniker } from '../bluetooth/hci/moniker.ts';
+import { ConfigError } from '../config/config-error.ts';
+import { GatewaySchema } from '../config/gateway-config.ts';
+import { readConfig } from '../config/load.ts';
+import { configFile, type Role, stateDirectory } from '../config/paths.ts';
+import { PneSchema } from '../config/pne-config.ts';
+import { ServerSchema } from '../config/server-config.ts';
+import { callControl, NoDaemonError } from '../nodes/control-socket.ts';
+import { openGatewayStore } from '../store/gateway-store.ts';
+import { openPneStore } from '../store/pne-store.ts';
+import { type RoleFacts, type Seen, type StateFacts, seen, unseen } from './facts.ts';
+import { codeOf, exists, textOf } from './files.ts';
+import { probeServer } from './probe-server.ts';
+
+const DAEMON_LIMIT_MS = 5_000;
+const UNIT_FOLDERS = ['/etc/systemd/system', '/usr/lib/systemd/system', '/lib/systemd/system'];
+
+export interface RolePlaces {
+  readonly state?: string | undefined;
+  readonly config?: string | undefined;
+}
+
+/** Whether anything of a role is on this host. */
+export function isRoleHere(role: Role): boolean {
+  return configFile(role) !== undefined || exists(stateDirectory(role));
+}
+
+export async function probeRole(role: Role, places: RolePlaces = {}, root = ''): Promise<RoleFacts> {
+  const config = readRoleConfig(role, places.config);
+  const stateDir = stateDirectory(role, places.state);
+  const state = await probeState(stateDir);
+  const store = state.usable ? readStore(role, stateDir) : undefined;
+  const url = config.url ?? store?.url;
+  return {
+    role,
+    configFile: config.file,
+    configFault: config.fault,
+    adapter: config.adapter,
+    radio: config.adapter === undefined ? undefined : await probeRadio(config.adapter),
+    randomAddress: config.randomAddress ?? true,
+    profile: config.profile,
+    stateDir,
+    state,
+    daemon: state.exists ? await probeDaemon(stateDir) : seen('none'),
+    enrolled: store?.enrolled ?? unseen(`${stateDir} can't be read`),
+    unit: unitOf(role, root),
+    server: url === undefined ? undefined : await probeServer(url, store?.caPem),
+  };
+}
+
+interface ReadConfig {
+  readonly file?: string | undefined;
+  readonly fault?: string;
+  readonly adapter?: string;
+  readonly randomAddress?: boolean;
+  readonly profile?: string | undefined;
+  readonly url?: string;
+}
+
+function readRoleConfig(role: Role, named: string | undefined): ReadConfig {
+  let file: string | undefined;
+  try {
+    file = configFile(role, named);
+    if (file === undefined) return {};
+    if (role === 'server') {
+      readConfig(ServerSchema, file);
+      return { file };
+    }
+    const config = role === 'gateway' ? readConfig(GatewaySchema, file) : readConfig(PneSchema, file);
+    const { adapter, randomAddress, profile } = config.bluetooth;
+    return { file, adapter, randomAddress, profile, ...('server' in config && { url: config.server.url }) };
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    return { file: file ?? named, fault: error.message };
+  }
+}
+
+/** Whether somebody listens at the socket of a virtual radio; undefined for any other controller. */
+export async function probeRadio(adapter: string): Promise<boolean | undefined> {
+  const moniker = parseMoniker(adapter);
+  if (moniker.kind !== 'unix' || !moniker.virtual) return undefined;
+  return new Promise((resolve) => {
+    const socket = connect(moniker.path);
+    const end = (listens: boolean) => {
+      socket.destroy();
+      resolve(listens);
+    };
+    socket.once('connect', () => end(true)).once('error', () => end(false));
+  });
+}
+
+async function probeState(path: string): Promise<StateFacts> {
+  let place = path;
+  while (!exists(place) && dirname(place) !== place) place = dirname(place);
+  const freeBytes = await freeOf(place);
+  try {
+    const { mode, uid } = statSync(path);
+    const owner = uid === process.getuid?.() ? 'this user' : ownerOf(uid);
+    return { exists: true, usable: mayUse(path), open: (mode & 0o077) !== 0, owner, freeBytes };
+  } catch (error) {
+    // Behind a directory that this user may not enter there may well be one.
+    const hidden = codeOf(error) === 'EACCES';
+    return { exists: hidden, usable: false, open: false, owner: 'somebody else', freeBytes };
+  }
+}
+
+async function freeOf(path: string): Promise<Seen<number>> {
+  try {
+    const { bavail, bsize } = await statfs(path);
+    return seen(bavail * bsize);
+  } catch (error) {
+    return unseen(`the file system of ${path} can't be asked (${codeOf(error)})`);
+  }
+}
+
+function ownerOf(uid: number): string {
+  const line = (textOf('/etc/passwd') ?? '').split('\n').find((text) => text.split(':')[2] === String(uid));
+  return `the user ${line?.split(':')[0] ?? uid}`;
+}
+
+function mayUse(path: string): boolean {
+  try {
+    accessSync(path, constants.R_OK | constants.W_OK | constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function probeDaemon(stateDir: string): Promise<RoleFacts['daemon']> {
+  const limit = AbortSignal.timeout(DAEMON_LIMIT_MS);
+  try {
+    const status = await callControl(stateDir, 'status', {}, { signal: limit });
+    if (typeof status === 'object' && status !== null) return seen(status as Record<string, unknown>);
+    return unseen('the daemon answered something else than its status');
+  } catch (error) {
+    if (limit.aborted) return seen('silent');
+    if (!(error instanceof NoDaemonError)) return unseen(`the daemon answered ${codeOf(error)}`);
+    const code = codeOf(error.cause);
+    return code === 'EACCES' ? unseen('its control socket is for its own user') : seen('none');
+  }
+}
+
+interface ReadStore {
+  readonly enrolled: Seen<boolean>;
+  readonly caPem?: string | undefined;
+  readonly url?: string | undefined;
+}
+
+function readStore(role: Role, stateDir: string): ReadStore | undefined {
+  const options = { readOnly: true, skipIntegrityCheck: true, busyTimeoutMs: 0 };
+  if (role === 'server') return undefined;
+  const path = join(stateDir, `${role}.sqlite`);
+  if (!exists(path)) return { enrolled: seen(false) };
+  try {
+    if (role === 'pne') {
+      const store = openPneStore(path, options);
+      const owned = store.ownership() !== undefined;
+      store.close();
+      return { enrolled: seen(owned) };
+    }
+    const store = openGatewayStore(path, options);
+    const enrolment = store.enrolment();
+    store.close();
+    if (enrolment === undefined) return { enrolled: seen(false) };
+    const ca = new X509Certificate(enrolment.answer.certificates.ca);
+    return { enrolled: seen(true), caPem: ca.toString(), url: enrolment.serverUrl };
+  } catch (error) {
+    return { enrolled: unseen(`${path} can't be read (${codeOf(error)})`) };
+  }
+}
+
+function unitOf(role: Role, root: string): RoleFacts['unit'] {
+  const name = `cpns-${role}.service`;
+  for (const folder of UNIT_FOLDERS) {
+    const text = textOf(`${root}${folder}/${name}`);
+    if (text === undefined) continue;
+    const given = /^AmbientCapabilities=(.*)$/m.exec(text)?.[1] ?? '';
+    return { name, capable: /CAP_NET_RAW/.test(given) && /CAP_NET_ADMIN/.test(given) };
+  }
+  return undefined;
+}
