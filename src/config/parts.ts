@@ -61,6 +61,9 @@ const profile = value(
   '"raspberry-pi-4b"',
 );
 
+/** Long enough to find the plug, short enough for a supervisor to hear of it. */
+export const DEFAULT_WAIT_MINUTES = 10;
+
 export const Bluetooth = v.optional(
   v.pipe(
     v.strictObject({
@@ -68,10 +71,13 @@ export const Bluetooth = v.optional(
       capture: v.optional(path('/var/lib/cpns/radio.btsnoop')),
       random_address: v.optional(value(v.boolean(), 'true or false', 'true'), true),
       profile: v.optional(profile),
+      wait_minutes: v.optional(integer(0, 10_080, 'minutes', 10), DEFAULT_WAIT_MINUTES),
     }),
-    v.transform(({ adapter, capture, random_address: randomAddress, profile }) => ({
-      ...{ adapter, capture, randomAddress, profile },
-    })),
+    v.transform(
+      ({ adapter, capture, random_address: randomAddress, profile, wait_minutes: waitMinutes }) => ({
+        ...{ adapter, capture, randomAddress, profile, waitMinutes },
+      }),
+    ),
   ),
   {},
 );
@@ -94,4 +100,6 @@ export interface BluetoothConfig {
   readonly randomAddress: boolean;
   /** Firmware profile, by name or file; without it the one that fits the adapter. */
   readonly profile?: string | undefined;
+  /** How long a daemon waits for its adapter to come back, when it is gone, before it ends; 0: not at all, 10 when absent. */
+  readonly waitMinutes?: number | undefined;
 }

@@ -105,6 +105,7 @@ adapter = ${JSON.stringify(adapter)}      # hci:N, hci:N/user, hci:N/raw, h4:uni
 random_address = true
 # profile = "generic"             # else the one that fits: cpns profile detect, cpns profile list
 # capture = "/var/lib/cpns/pne.btsnoop"
+# wait_minutes = 10      # how long an adapter that is gone is waited for; 0: end at once
 
 [device]
 kind = "headset"

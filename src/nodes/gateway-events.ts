@@ -3,11 +3,13 @@
  */
 import type { Bytes } from '../base/bytes.ts';
 import type { Status } from '../base/statuses.ts';
+import type { RadioState } from '../bluetooth/returning.ts';
 import type { WaitingFor } from './gateway-registrations.ts';
 import type { HomeGatewayEvent } from './home-gateway.ts';
 
 export type GatewayEvent =
   | HomeGatewayEvent
+  | ({ readonly kind: 'radio' } & RadioState)
   | { readonly kind: 'channel'; readonly state: 'up' | 'down' }
   | {
       readonly kind: 'link';

@@ -9,9 +9,10 @@ import { type JoinId, PnId } from '../base/ids.ts';
 import { STATUSES, type Status } from '../base/statuses.ts';
 import type { Clock } from '../base/time.ts';
 import type { ChosenProfile } from '../bluetooth/adapter-profile.ts';
-import { openCentral } from '../bluetooth/open.ts';
-import type { Central, GattLink } from '../bluetooth/ports.ts';
+import { openReturningCentral, type RadioState, type ReturningCentral } from '../bluetooth/returning.ts';
+import type { GattLink } from '../bluetooth/ports.ts';
 import type { GatewayConfig } from '../config/gateway-config.ts';
+import { DEFAULT_WAIT_MINUTES } from '../config/parts.ts';
 import type { GatewayJoin, Invitation, Settlement } from '../establishment/gateway-types.ts';
 import { wentSilently } from '../establishment/session.ts';
 import { type ChannelClient, openChannelClient } from '../https/channel-client.ts';
@@ -63,7 +64,7 @@ export interface GatewayOptions {
   readonly onTrace?: OnTrace | undefined;
   readonly onEvent?: ((event: GatewayEvent) => void) | undefined;
   readonly clock?: Clock | undefined;
-  /** The Bluetooth controller is gone for good: this node is deaf from now on. */
+  /** The Bluetooth controller is gone and did not come back in time: this node is deaf from now on. */
   readonly onRadioGone?: (() => void) | undefined;
 }
 
@@ -81,10 +82,11 @@ export async function openGateway(options: GatewayOptions): Promise<GatewayNode>
     const primitives = nodePrimitives();
     const identity = readGatewayIdentity(store, primitives, signer);
     const { bluetooth } = options.config;
-    const central = await openCentral(options.adapter ?? bluetooth.adapter, {
+    const central = await openReturningCentral(options.adapter ?? bluetooth.adapter, {
       capture: options.capture ?? bluetooth.capture,
       randomAddress: bluetooth.randomAddress,
       profile: bluetooth.profile,
+      waitMs: (bluetooth.waitMinutes ?? DEFAULT_WAIT_MINUTES) * 60_000,
       onGone: options.onRadioGone,
     });
     const node = new GatewayNode(options, { signer, store, primitives, identity, central });
@@ -102,7 +104,7 @@ interface Parts {
   readonly primitives: Primitives;
   /** As it was at the start; renewed later. */
   readonly identity: GatewayIdentity;
-  readonly central: Central;
+  readonly central: ReturningCentral;
 }
 
 export class GatewayNode {
@@ -193,6 +195,13 @@ export class GatewayNode {
       serve: (gatt, purpose, proven) => this.#serve(gatt, purpose, proven),
       onConnectFailed: (address, status) => this.#emit({ kind: 'link', address, state: 'down', status }),
     });
+    parts.central.onRadio = (radio) => this.#radioChanged(radio);
+  }
+
+  #radioChanged(radio: RadioState): void {
+    // Whoever failed while the adapter went is not to wait for it.
+    if (radio.state === 'ready') this.#scan.reconsider();
+    this.#emit({ kind: 'radio', ...radio });
   }
 
   get adapter(): ChosenProfile {
@@ -228,6 +237,7 @@ export class GatewayNode {
       label: identity.gatewayLabel,
       homeAddress: identity.homeAddress,
       server: identity.serverUrl,
+      radio: this.#parts.central.radio,
       channel: this.#channel?.isUp ? ('up' as const) : ('down' as const),
       serverKeys: identity.serverKeys.keys.map(({ kid }) => toHex(kid)),
       links: this.#links.size,

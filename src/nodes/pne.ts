@@ -9,9 +9,10 @@ import { JOIN_ID_BYTES } from '../base/ids.ts';
 import type { Status } from '../base/statuses.ts';
 import type { Clock } from '../base/time.ts';
 import type { ChosenProfile } from '../bluetooth/adapter-profile.ts';
-import { openPeripheral } from '../bluetooth/open.ts';
-import type { GattLink, Peripheral } from '../bluetooth/ports.ts';
+import { openReturningPeripheral, type RadioState, type ReturningPeripheral } from '../bluetooth/returning.ts';
+import type { GattLink } from '../bluetooth/ports.ts';
 import { deviceCapability } from '../config/capability.ts';
+import { DEFAULT_WAIT_MINUTES } from '../config/parts.ts';
 import type { PneConfig } from '../config/pne-config.ts';
 import { PNE_ENROL_MACHINE, type PneEnrolOutput } from '../enrolment/pne.ts';
 import { Machine } from '../establishment/machine.ts';
@@ -70,7 +71,7 @@ export interface PneOptions {
   /** Whether to join; asked once per PN Setup Request that verified. */
   readonly ask: (question: JoinQuestion) => Promise<'ok' | DeclineStatus>;
   readonly clock?: Clock | undefined;
-  /** The Bluetooth controller is gone for good: this node is deaf from now on. */
+  /** The Bluetooth controller is gone and did not come back in time: this node is deaf from now on. */
   readonly onRadioGone?: (() => void) | undefined;
 }
 
@@ -80,12 +81,14 @@ export type PneEvent =
   | { readonly kind: 'refused'; readonly pnId: string; readonly status: Status }
   | { readonly kind: 'data'; readonly bytes: Bytes }
   | { readonly kind: 'problem'; readonly what: string; readonly status: Status }
+  | ({ readonly kind: 'radio' } & RadioState)
   | { readonly kind: 'link'; readonly state: 'up' | 'down'; readonly status?: Status };
 
 export interface PneStatus {
   readonly thumbprint: string;
   readonly owner: string | undefined;
   readonly homeAddress: string | undefined;
+  readonly radio: RadioState;
   readonly link: 'none' | 'open';
   /** kids of the server keys it believes, hex. */
   readonly serverKeys: readonly string[];
@@ -114,10 +117,11 @@ export async function openPne(options: PneOptions): Promise<PneNode> {
   const store = openPneStore(join(options.stateDir, 'pne.sqlite'));
   try {
     const { bluetooth } = options.config;
-    const peripheral = await openPeripheral(options.adapter ?? bluetooth.adapter, {
+    const peripheral = await openReturningPeripheral(options.adapter ?? bluetooth.adapter, {
       capture: options.capture ?? bluetooth.capture,
       randomAddress: bluetooth.randomAddress,
       profile: bluetooth.profile,
+      waitMs: (bluetooth.waitMinutes ?? DEFAULT_WAIT_MINUTES) * 60_000,
       onGone: options.onRadioGone,
     });
     const node = new PneNode(options, signer, store, peripheral);
@@ -133,7 +137,7 @@ export class PneNode {
   readonly #options: PneOptions;
   readonly #signer: Signer;
   readonly #store: PneStore;
-  readonly #peripheral: Peripheral;
+  readonly #peripheral: ReturningPeripheral;
   readonly #primitives: Primitives = nodePrimitives();
   readonly #clock: Clock;
   readonly #powered: PoweredClock;
@@ -154,7 +158,7 @@ export class PneNode {
   #closed: Promise<void> | undefined;
   #whenEnrolled: (() => void)[] = [];
 
-  constructor(options: PneOptions, signer: Signer, store: PneStore, peripheral: Peripheral) {
+  constructor(options: PneOptions, signer: Signer, store: PneStore, peripheral: ReturningPeripheral) {
     this.#options = options;
     this.#signer = signer;
     this.#store = store;
@@ -166,7 +170,13 @@ export class PneNode {
     this.#owner = readOwner(store, this.#primitives);
     this.#floor = readFloor(store, this.#clock);
     peripheral.onLink = (gatt) => this.#accept(gatt);
+    peripheral.onRadio = (radio) => this.#radioChanged(radio);
     this.#poweredTimer = setInterval(() => this.#countPowered(), POWERED_WRITE_MS);
+  }
+
+  #radioChanged(radio: RadioState): void {
+    if (radio.state === 'ready') this.#reannounce();
+    this.#emit({ kind: 'radio', ...radio });
   }
 
   get adapter(): ChosenProfile {
@@ -189,6 +199,7 @@ export class PneNode {
       thumbprint: toHex(this.#thumbprint),
       owner: this.#owner?.userLabel,
       homeAddress: this.#owner?.homeAddress,
+      radio: this.#peripheral.radio,
       link: this.#session ? 'open' : 'none',
       serverKeys: this.#owner?.serverKeys.keys.map(({ kid }) => toHex(kid)) ?? [],
       pending: joins.map(name),

@@ -1,9 +1,9 @@
 /** Central and peripheral on one controller, with the real noble and bleno, beside others on the virtual radio. */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
 import type { BothOptions } from '../../src/bluetooth/open-both.ts';
 import type { GattLink } from '../../src/bluetooth/ports.ts';
 import type { VirtualRadioOptions } from '../../src/bluetooth/virtual-radio/server.ts';
+import { btsnoopPackets } from './btsnoop-packets.ts';
 import {
   cleanUp,
   closed,
@@ -160,10 +160,9 @@ describeBackEnds('both roles on one controller', function () {
     const capture = scratchFile('both.btsnoop');
     const { host } = await newWorld({}, { capture });
     await Promise.all([host.central.close(), host.peripheral.close()]);
-    const file = readFileSync(capture);
-    const commands: number[] = [];
-    for (let at = 16; at < file.length; at += 24 + file.readUInt32BE(at))
-      if (file[at + 24] === 1) commands.push(file.readUInt16LE(at + 25));
+    const commands = btsnoopPackets(capture)
+      .filter(([type]) => type === 1)
+      .map((packet) => packet.readUInt16LE(1));
     for (const opcode of [0x200a, 0x200c, 0x200d]) assert.ok(commands.includes(opcode), opcode.toString(16));
     assert.equal(commands.filter((opcode) => opcode === 0x0c03).length, 1);
   });

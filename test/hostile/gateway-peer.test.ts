@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { concat, fromHex } from '../../src/base/bytes.ts';
 import type { Status } from '../../src/base/statuses.ts';
 import { chooseProfile } from '../../src/bluetooth/adapter-profile.ts';
-import type { Central, GattLink, Sighting } from '../../src/bluetooth/ports.ts';
+import type { ReturningCentral } from '../../src/bluetooth/returning.ts';
+import type { GattLink, Sighting } from '../../src/bluetooth/ports.ts';
 import type { GatewayConfig } from '../../src/config/gateway-config.ts';
 import { Link } from '../../src/link/link.ts';
 import { Reject } from '../../src/messages/link.ts';
@@ -23,7 +24,9 @@ const REJECT = 42;
 const WHOLE_MESSAGE = 0xc0;
 
 /** One PNE in the air; what it does with a link is up to the test. */
-class OnePneAir implements Central {
+class OnePneAir implements ReturningCentral {
+  readonly radio = { state: 'ready' } as const;
+  onRadio: ReturningCentral['onRadio'] = () => {};
   readonly adapter = chooseProfile(UNKNOWN_ADAPTER);
   readonly freeLinks = Number.POSITIVE_INFINITY;
   connections = 0;
@@ -106,7 +109,7 @@ describe('a gateway before a peer that nobody knows', function () {
   });
   afterEach(() => network.close());
 
-  async function gatewayOn(central: Central): Promise<GatewayNode> {
+  async function gatewayOn(central: ReturningCentral): Promise<GatewayNode> {
     const stateDir = join(network.dir, 'gateway-hostile');
     mkdirSync(stateDir, { mode: 0o700, recursive: true });
     await network.enrolGateway(stateDir, 'Bob', 'Kitchen');

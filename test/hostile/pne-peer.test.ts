@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { concat } from '../../src/base/bytes.ts';
 import { Prng } from '../../src/base/prng.ts';
 import { chooseProfile } from '../../src/bluetooth/adapter-profile.ts';
-import type { Advertisement, GattLink, Peripheral } from '../../src/bluetooth/ports.ts';
+import type { ReturningPeripheral } from '../../src/bluetooth/returning.ts';
+import type { Advertisement, GattLink } from '../../src/bluetooth/ports.ts';
 import { Link } from '../../src/link/link.ts';
 import { PneNode } from '../../src/nodes/pne.ts';
 import { UNKNOWN_ADAPTER } from '../../src/profiles/identity.ts';
@@ -14,7 +15,9 @@ import { loadOrCreateKey } from '../../src/security/keystore.ts';
 import { openPneStore } from '../../src/store/pne-store.ts';
 import { primitives } from '../support/join.ts';
 
-class FakePeripheral implements Peripheral {
+class FakePeripheral implements ReturningPeripheral {
+  readonly radio = { state: 'ready' } as const;
+  onRadio: ReturningPeripheral['onRadio'] = () => {};
   readonly adapter = chooseProfile(UNKNOWN_ADAPTER);
   readonly maxLinks = 1;
   onLink: (link: GattLink) => void = () => {};

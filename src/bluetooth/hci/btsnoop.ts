@@ -50,10 +50,13 @@ export class BtsnoopWriter {
   readonly #flushTimer: NodeJS.Timeout;
   readonly #flushAtExit = (): void => this.#flush();
 
-  /** @throws the file system's error when the file can't be created */
-  constructor(path: string) {
-    this.#descriptor = openSync(path, 'w', 0o600);
-    this.#append(btsnoopFileHeader());
+  /**
+   * @param append goes on in a file of an earlier writer
+   * @throws the file system's error when the file can't be created
+   */
+  constructor(path: string, append = false) {
+    this.#descriptor = openSync(path, append ? 'a' : 'w', 0o600);
+    if (!append) this.#append(btsnoopFileHeader());
     this.#flushTimer = setInterval(() => this.#flush(), FLUSH_INTERVAL_MS).unref();
     process.on('exit', this.#flushAtExit);
   }

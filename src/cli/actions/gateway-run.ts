@@ -30,7 +30,8 @@ export async function gatewayRun(options: DaemonOptions & RadioOptions): Promise
       onTrace: tools.onTrace,
       onEvent: (event) => {
         const shown = loggable(event);
-        tools.logger[event.kind === 'alarm' || event.kind === 'problem' ? 'warn' : 'info'](shown, event.kind);
+        const troubling = event.kind === 'alarm' || event.kind === 'problem' || shown['state'] === 'waiting';
+        tools.logger[troubling ? 'warn' : 'info'](shown, event.kind);
         tools.emit({ event: event.kind, ...shown });
         for (const watcher of watchers) watcher(event);
       },

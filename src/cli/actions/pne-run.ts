@@ -36,7 +36,8 @@ export async function pneRun(
         ask: (question) => desk.ask(question),
         onEvent: (event) => {
           const shown = loggable(event);
-          tools.logger[event.kind === 'refused' ? 'warn' : 'info'](shown, event.kind);
+          const troubling = event.kind === 'refused' || shown['state'] === 'waiting';
+          tools.logger[troubling ? 'warn' : 'info'](shown, event.kind);
           tools.emit({ event: event.kind, ...shown });
           for (const watcher of watchers) watcher(event);
         },
