@@ -26,6 +26,8 @@ const CANCEL_DEADLINE_MS = 1000;
 /** How long one attempt may keep the controller while others wait for it. */
 const TURN_MS = 1000;
 const MAX_TRIES = 3;
+const SCAN_ENABLE = 0x200c;
+const EXTENDED_SCAN_ENABLE = 0x2042;
 const ERROR_CONNECTION_LIMIT = 0x09;
 const ERROR_LIMITED_RESOURCES = 0x0d;
 const ERROR_FAILED_TO_ESTABLISH = 0x3e;
@@ -108,6 +110,7 @@ class LibraryCentral implements Central {
   #scanning = false;
   #heardAt = 0;
   #scanEndedAt = Number.NEGATIVE_INFINITY;
+  #scanEndedByOther = false;
   #running = false;
   #creating: Attempt | undefined;
   #onCreated: ((created: Created) => void) | undefined;
@@ -141,6 +144,10 @@ class LibraryCentral implements Central {
     events.on('discover', (peripheral: NoblePeripheral) => this.#discovered(peripheral));
     events.on('stateChange', (state: string) => {
       if (state !== 'poweredOn') for (const link of this.#links.values()) this.#drop(link, 0);
+    });
+    transport.on('overheard', (opcode: number, enable: number) => {
+      if ((opcode === SCAN_ENABLE || opcode === EXTENDED_SCAN_ENABLE) && enable === 0)
+        this.#scanEndedByOther = true;
     });
     transport.on('gone', (error: Error | undefined) => {
       this.#shut(new CpnsError('link-lost', 'the Bluetooth controller is gone'));
@@ -258,6 +265,7 @@ class LibraryCentral implements Central {
 
   /** GUARD(N16): the library throws when the controller is off or has turned out to be without LE. The watch tries again. */
   #beginScan(): boolean {
+    this.#scanEndedByOther = false;
     try {
       this.#library.startScan();
       return true;
@@ -276,9 +284,10 @@ class LibraryCentral implements Central {
     this.#scanEndedAt = performance.now();
   }
 
-  /** GUARD(N15): controllers and other programs stop a scan without a word; silence is the only sign. */
+  /** GUARD(N15): controllers stop a scan without a word, silence is the only sign; of other programs the kernel tells us. */
   #watchScan(): void {
-    if (!this.#scanning || performance.now() - this.#heardAt < this.#scanSilenceMs) return;
+    if (!this.#scanning) return;
+    if (!this.#scanEndedByOther && performance.now() - this.#heardAt < this.#scanSilenceMs) return;
     this.#heardAt = performance.now();
     this.#beginScan(); // disables first
   }

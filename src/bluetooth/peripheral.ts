@@ -39,6 +39,9 @@ export interface PeripheralOptions extends TransportOptions {
 const POWER_ON_DEADLINE_MS = 5000;
 const ADVERTISING_DEADLINE_MS = 2000;
 const LEAST_PATIENCE = 1 / 5;
+const ADVERTISE_ENABLE = 0x200a;
+/** Another program, or a kernel that goes to sleep, has just ended our advertising: not at once, or it would not sleep. */
+const BACK_ON_AIR_MS = 1000;
 const RETRY_FIRST_MS = 250;
 const RETRY_LONGEST_MS = 4000;
 
@@ -155,6 +158,9 @@ class LibraryPeripheral implements Peripheral {
     events.on('stateChange', (state: string) => {
       if (state === 'poweredOn') return;
       for (const handle of [...this.#connected.keys()]) this.#disconnected(handle, 0);
+    });
+    transport.on('overheard', (opcode: number, enable: number) => {
+      if (opcode === ADVERTISE_ENABLE && enable === 0) this.#takenOffAir();
     });
     transport.on('gone', (error: Error | undefined) => {
       this.#shut(new CpnsError('link-lost', 'the Bluetooth controller is gone'));
@@ -289,6 +295,14 @@ class LibraryPeripheral implements Peripheral {
     const stopped = eventWithin(this.#library.events, 'advertisingStop', ADVERTISING_DEADLINE_MS);
     this.#library.stopAdvertising();
     this.#unsure = !(await stopped);
+  }
+
+  #takenOffAir(): void {
+    if (this.#advertising === undefined) return;
+    this.#advertising = undefined;
+    this.#unsure = true;
+    clearTimeout(this.#retry);
+    this.#retry = setTimeout(() => void this.#settleAdvertising(), BACK_ON_AIR_MS).unref();
   }
 
   /** Both libraries compute pairing values over their address and believe that it is always the public one. */

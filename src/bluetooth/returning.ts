@@ -7,7 +7,13 @@
  */
 import { CpnsError } from '../base/errors.ts';
 import type { ChosenProfile } from './adapter-profile.ts';
-import { type BackEndChoice, type CentralOptions, openCentral, openPeripheral, type PeripheralOptions } from './open.ts';
+import {
+  type BackEndChoice,
+  type CentralOptions,
+  openCentral,
+  openPeripheral,
+  type PeripheralOptions,
+} from './open.ts';
 import type { Advertisement, Central, ConnectOptions, GattLink, Peripheral, Sighting } from './ports.ts';
 
 const RETRY_FIRST_MS = 500;

@@ -9,8 +9,12 @@ import { JOIN_ID_BYTES } from '../base/ids.ts';
 import type { Status } from '../base/statuses.ts';
 import type { Clock } from '../base/time.ts';
 import type { ChosenProfile } from '../bluetooth/adapter-profile.ts';
-import { openReturningPeripheral, type RadioState, type ReturningPeripheral } from '../bluetooth/returning.ts';
 import type { GattLink } from '../bluetooth/ports.ts';
+import {
+  openReturningPeripheral,
+  type RadioState,
+  type ReturningPeripheral,
+} from '../bluetooth/returning.ts';
 import { deviceCapability } from '../config/capability.ts';
 import { DEFAULT_WAIT_MINUTES } from '../config/parts.ts';
 import type { PneConfig } from '../config/pne-config.ts';

@@ -2,7 +2,11 @@
 import assert from 'node:assert/strict';
 import { openVirtualRadio } from '../../src/bluetooth/open.ts';
 import type { GattLink } from '../../src/bluetooth/ports.ts';
-import { openReturningCentral, openReturningPeripheral, type RadioState } from '../../src/bluetooth/returning.ts';
+import {
+  openReturningCentral,
+  openReturningPeripheral,
+  type RadioState,
+} from '../../src/bluetooth/returning.ts';
 import { btsnoopPackets } from './btsnoop-packets.ts';
 import { closed, flood, scratchFile, serviceData, sightingOf } from './support.ts';
 

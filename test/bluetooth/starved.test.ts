@@ -19,7 +19,6 @@ describe('a starved process', function () {
       send: () => {},
       close: () => {},
       isUp: () => true,
-      setFilter: () => {},
       onPacket: () => {},
       onEnd: () => {},
     };

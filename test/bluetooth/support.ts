@@ -105,7 +105,7 @@ export async function newBoth(
   return { central, peripheral: await advertising(peripheral, tag) };
 }
 
-async function advertising(peripheral: Peripheral, tag: number): Promise<TestPeripheral> {
+export async function advertising(peripheral: Peripheral, tag: number): Promise<TestPeripheral> {
   const links: GattLink[] = [];
   const waiting: ((link: GattLink) => void)[] = [];
   peripheral.onLink = (link) => {

@@ -115,6 +115,22 @@ export async function settled(indices: readonly number[]): Promise<void> {
   }
 }
 
+/** Powers adapters as a system does that shares them: what raw mode needs. */
+export async function powerUp(indices: readonly number[]): Promise<void> {
+  await settled(indices);
+  for (const index of indices) await command('hciconfig', `hci${index}`, 'up');
+}
+
+const COMPLAINT =
+  /BUG|WARNING: |Oops|list_(add|del) corruption|general protection|refcount_t|KASAN|UBSAN|hung task/;
+
+/** What the kernel has found wrong with itself so far; a test that provoked it has failed, whatever it saw. */
+export function kernelComplaints(): readonly string[] {
+  const log = execFileSync('dmesg', { encoding: 'utf8', maxBuffer: 64 * 1024 * 1024 });
+  writeFileSync(join(OUT, 'dmesg.log'), log);
+  return log.split('\n').filter((line) => COMPLAINT.test(line));
+}
+
 /** btmon's own capture of everything that passes between programs, kernel and controllers. */
 export async function startBtmon(name: string): Promise<Background> {
   const file = join(OUT, `${name}.btsnoop`);

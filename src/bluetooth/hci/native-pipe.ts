@@ -3,7 +3,7 @@
  * when an adapter is opened, so that everything else works where it is not built or the kernel has no Bluetooth.
  * A vanished adapter is silent (ble-notes): the pipe watches /sys/class/bluetooth.
  */
-import { closeSync, existsSync, readdirSync, readlinkSync } from 'node:fs';
+import { closeSync, existsSync, readdirSync, readlinkSync, writeSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { H4_ACL, H4_COMMAND, H4_EVENT } from './h4.ts';
 import type { Moniker } from './moniker.ts';
@@ -32,7 +32,10 @@ export interface NativeHciSocket {
 /** An adapter whose channel is decided. */
 export type AdapterMoniker = Extract<Moniker, { kind: 'hci' }> & { readonly channel: 'raw' | 'user' };
 
-const WATCH_INTERVAL_MS = 1000;
+const WATCH_INTERVAL_MS = 500;
+const RESET = 0x0c03;
+const LE_CREATE_CONNECTION = 0x200d;
+const EVENT_COMMAND_COMPLETE = 0x0e;
 
 const KERNEL_BLUETOOTH = '/sys/class/bluetooth';
 
@@ -72,6 +75,17 @@ export function closeNativeSocket(socket: NativeHciSocket): void {
   const descriptor = made.get(socket);
   made.set(socket, undefined);
   if (descriptor !== undefined) closeSync(descriptor);
+}
+
+/**
+ * GUARD(X7): on a shared adapter the package turns LE Create Connection into a blocking connect(2) of a kernel's socket, so
+ * that the whole process stands still for 20 s when the peer has gone. So this one packet passes it by; when the link is
+ * up the package makes its socket all the same, without which the kernel would end the link after 2 s.
+ */
+function writePast(socket: NativeHciSocket, packet: Buffer): void {
+  const descriptor = made.get(socket);
+  if (descriptor === undefined) socket.write(packet);
+  else writeSync(descriptor, packet);
 }
 
 /** Descriptors of this process's sockets by what the kernel calls each: a number alone is soon used again. */
@@ -129,23 +143,31 @@ class NativePipe implements HciPipe {
   constructor(socket: NativeHciSocket, moniker: AdapterMoniker) {
     this.#socket = socket;
     this.exclusive = moniker.channel === 'user';
-    socket.on('data', (packet) => this.onPacket(packet));
+    socket.on('data', (packet) => {
+      // Nobody here resets a shared controller, and what we had set up in it is gone now.
+      if (!this.exclusive && completesReset(packet))
+        this.#end(new Error('another program reset the controller'));
+      else this.onPacket(packet);
+    });
     socket.on('error', (error) => {
       if (!existsSync(devicePath)) this.#end(error);
     });
-    // A raw socket lets no event through until it has a filter; our own commands come before the library sets its own.
+    // A raw socket lets no event through until it has a filter. Commands as well: the kernel shows those of others.
     if (!this.exclusive) socket.setFilter(everything());
     socket.start();
     const devicePath = `/sys/class/bluetooth/hci${moniker.index}`;
     this.#watch = setInterval(() => {
       if (!existsSync(devicePath)) this.#end(new Error(`${devicePath} vanished`));
+      else if (!this.isUp()) this.#end(new Error(`hci${moniker.index} was taken down`));
     }, WATCH_INTERVAL_MS).unref();
   }
 
   send(packet: Buffer): void {
     if (this.#ended) return;
     try {
-      this.#socket.write(packet);
+      if (!this.exclusive && packet[0] === H4_COMMAND && packet.readUInt16LE(1) === LE_CREATE_CONNECTION)
+        writePast(this.#socket, packet);
+      else this.#socket.write(packet);
     } catch (error) {
       this.#end(error instanceof Error ? error : new Error(String(error)));
     }
@@ -161,10 +183,6 @@ class NativePipe implements HciPipe {
     return this.exclusive || this.#socket.isDevUp();
   }
 
-  setFilter(filter: Buffer): void {
-    if (!this.exclusive && !this.#ended) this.#socket.setFilter(filter);
-  }
-
   #end(error: Error): void {
     if (this.#ended) return;
     this.#ended = true;
@@ -177,6 +195,15 @@ class NativePipe implements HciPipe {
     this.#socket.removeAllListeners();
     closeNativeSocket(this.#socket);
   }
+}
+
+function completesReset(packet: Buffer): boolean {
+  return (
+    packet[0] === H4_EVENT &&
+    packet[1] === EVENT_COMMAND_COMPLETE &&
+    packet.length >= 6 &&
+    packet.readUInt16LE(4) === RESET
+  );
 }
 
 /** struct hci_filter: commands, data and events of every kind. */

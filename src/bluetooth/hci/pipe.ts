@@ -14,8 +14,6 @@ export interface HciPipe {
   /** Ends the pipe; `onEnd` is not called for it. */
   close(): void;
   isUp(): boolean;
-  /** Kernel packet filter, for a raw adapter only. */
-  setFilter(filter: Buffer): void;
   onPacket: (packet: Buffer) => void;
   /** The controller is gone for good. */
   onEnd: (error: Error | undefined) => void;

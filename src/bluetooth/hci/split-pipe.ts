@@ -80,9 +80,6 @@ class Half implements HciPipe {
     return this.open && this.#splitter.pipe.isUp();
   }
 
-  /** What one library does not want to see the other may need: everything comes through, and goes to whose it is. */
-  setFilter(): void {}
-
   close(): void {
     if (!this.open) return;
     this.open = false;

@@ -94,8 +94,6 @@ class StreamPipe implements HciPipe {
     return !this.#ended;
   }
 
-  setFilter(): void {}
-
   #end(error: Error | undefined): void {
     if (this.#ended) return;
     this.#ended = true;

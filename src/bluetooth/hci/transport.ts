@@ -24,6 +24,8 @@ import { BluetoothUnavailableError } from './unavailable.ts';
 export interface TransportOptions {
   /** Path of a btsnoop file that gets every packet; overwritten. Default: none. */
   readonly capture?: string | undefined;
+  /** Go on in the capture file that is there. Default: false. */
+  readonly appendCapture?: boolean | undefined;
   /** Use a random static address instead of the controller's public one. Default: false. */
   readonly randomAddress?: boolean | undefined;
   /** Firmware profile: the name of one, or a file. Default: the one that fits the adapter. */
@@ -123,7 +125,10 @@ export async function readyTransport(
   }
 }
 
-/** Events: `data` (packet), `error` (Error), `gone` (Error | undefined). */
+/**
+ * Events: `data` (packet), `error` (Error), `gone` (Error | undefined), and on a shared adapter `overheard`: somebody else's
+ * command (opcode, first byte of its parameters).
+ */
 export class HciTransport extends EventEmitter {
   readonly name: string;
   /** Packets on which the library's own handler threw; each is a defect worth a look at the capture. */
@@ -150,7 +155,8 @@ export class HciTransport extends EventEmitter {
     this.name = name;
     this.#pipe = pipe;
     this.#randomAddress = options.randomAddress === true;
-    this.#capture = options.capture === undefined ? undefined : new BtsnoopWriter(options.capture);
+    this.#capture =
+      options.capture === undefined ? undefined : new BtsnoopWriter(options.capture, options.appendCapture);
     // An 'error' with no listener would be thrown; what matters is also said through `gone`.
     this.on('error', () => {});
     pipe.onPacket = (packet) => this.#receive(packet);
@@ -228,9 +234,8 @@ export class HciTransport extends EventEmitter {
   stop(): void {
     this.close();
   }
-  setFilter(filter: Buffer): void {
-    this.#pipe.setFilter(filter);
-  }
+  /** The pipe lets through what either library wants, and what this class wants. */
+  setFilter(): void {}
   isDevUp(): boolean {
     return !this.#closed && this.#pipe.isUp();
   }
@@ -314,6 +319,7 @@ export class HciTransport extends EventEmitter {
       if (this.#takeEvent(packet)) this.#deliver(packet);
     } else if (packet[0] === H4_COMMAND) {
       this.#deliver(packet); // the kernel's echo on a raw adapter: noble watches it for scan commands
+      if (packet.length >= 5) this.emit('overheard', packet.readUInt16LE(1), packet[4]);
     }
   }
 
