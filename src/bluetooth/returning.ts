@@ -184,12 +184,14 @@ class KeptCentral implements ReturningCentral {
 
 class KeptPeripheral implements ReturningPeripheral {
   adapter: ChosenProfile;
+  readonly maxLinks: number;
   onLink: (link: GattLink) => void = (link) => void link.close();
   readonly #keeper: Keeper<Peripheral>;
 
   constructor(keeper: Keeper<Peripheral>, first: Peripheral) {
     this.#keeper = keeper;
     this.adapter = first.adapter;
+    this.maxLinks = first.maxLinks;
     const take = (peripheral: Peripheral): void => {
       this.adapter = peripheral.adapter;
       peripheral.onLink = (link) => this.onLink(link);

@@ -7,7 +7,15 @@ import type { Bytes } from '../base/bytes.ts';
 import { LIMITS } from '../messages/common.ts';
 import type { ApprovalRule, PolicyDecision } from '../network/approval-policy.ts';
 import { Capability, encodeCapability } from './capability.ts';
-import { Bluetooth, type BluetoothConfig, integer, Log, type LogLevel, label } from './parts.ts';
+import {
+  Bluetooth,
+  type BluetoothConfig,
+  DEFAULT_WAIT_MINUTES,
+  integer,
+  Log,
+  type LogLevel,
+  label,
+} from './parts.ts';
 import { value } from './schema-faults.ts';
 
 export interface GatewayConfig {
@@ -119,7 +127,13 @@ export function approvalRules({ approvals }: Pick<GatewayConfig, 'approvals'>): 
 export function gatewayDefaults(url: string): GatewayConfig {
   return {
     server: { url },
-    bluetooth: { adapter: 'hci:0', capture: undefined, randomAddress: true, profile: undefined },
+    bluetooth: {
+      adapter: 'hci:0',
+      capture: undefined,
+      randomAddress: true,
+      profile: undefined,
+      waitMinutes: DEFAULT_WAIT_MINUTES,
+    },
     pn: {
       name: 'Personal network',
       invite: false,
