@@ -177,6 +177,10 @@ class KeptCentral implements ReturningCentral {
     return central?.connect(address, options) ?? Promise.reject(new CpnsError('link-lost', 'no adapter'));
   }
 
+  async answers(): Promise<boolean> {
+    return (await this.#keeper.port?.answers()) ?? false;
+  }
+
   close(): Promise<void> {
     return this.#keeper.close();
   }
@@ -219,6 +223,10 @@ class KeptPeripheral implements ReturningPeripheral {
 
   async stopAdvertising(): Promise<void> {
     await this.#keeper.port?.stopAdvertising();
+  }
+
+  async answers(): Promise<boolean> {
+    return (await this.#keeper.port?.answers()) ?? false;
   }
 
   close(): Promise<void> {

@@ -249,7 +249,8 @@ export class GatewayNode {
 
   /** How it is, for the watchdog. */
   async vitals(): Promise<Vitals> {
-    const controller = await this.#parts.central.answers();
+    const { central } = this.#parts;
+    const controller = (await central.answers()) || (central.radio.state === 'waiting' ? 'away' : false);
     const channel = this.#channel?.state;
     return { controller, ...(channel && { channel }), remark: `links: ${this.#links.size}` };
   }

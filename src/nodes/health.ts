@@ -7,8 +7,8 @@ import type { ChannelState } from '../https/channel-client.ts';
 
 /** What a node finds out about itself when it is asked. Absent is what its role does not have. */
 export interface Vitals {
-  /** Whether the Bluetooth controller answered a question just now. */
-  readonly controller?: boolean;
+  /** Whether the Bluetooth controller answered a question just now; `away` while it is waited for. */
+  readonly controller?: boolean | 'away';
   /** The gateway's channel to its server. */
   readonly channel?: ChannelState;
   /** Whether the server takes connections and its database can be read. */
@@ -39,6 +39,8 @@ export function judge(vitals: Vitals | undefined): Verdict {
 
 function ofController({ controller }: Vitals): Verdict | undefined {
   if (controller === undefined) return undefined;
+  // A new start would not bring it back, and the node itself gives up after a while.
+  if (controller === 'away') return { healthy: true, text: 'waiting for the Bluetooth adapter' };
   return {
     healthy: controller,
     text: `the Bluetooth controller ${controller ? 'answers' : 'does not answer'}`,

@@ -223,7 +223,9 @@ export class PneNode {
 
   /** How it is, for the watchdog. */
   async vitals(): Promise<Vitals> {
-    const controller = await this.#peripheral.answers();
+    const peripheral = this.#peripheral;
+    const controller =
+      (await peripheral.answers()) || (peripheral.radio.state === 'waiting' ? 'away' : false);
     const owner =
       this.#owner === undefined ? 'not enrolled' : `member of ${this.#store.memberships().length}`;
     return { controller, remark: `${owner}, link ${this.#session ? 'open' : 'none'}` };

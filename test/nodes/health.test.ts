@@ -7,6 +7,7 @@ const ROWS: readonly (readonly [string, Vitals | undefined, boolean, RegExp])[] 
   ['nothing to complain of', {}, true, /^runs$/],
   ['a controller that answers', { controller: true }, true, /controller answers/],
   ['a controller that does not', { controller: false }, false, /does not answer/],
+  ['an adapter that is waited for', { controller: 'away' }, true, /waiting for the Bluetooth adapter/],
   ['a channel that is up', { controller: true, channel: { kind: 'up' } }, true, /channel up/],
   ['a dial under way', { channel: { kind: 'dialling', forMs: 9_000 } }, true, /being dialled/],
   ['a dial for ever', { channel: { kind: 'dialling', forMs: CHANNEL_STUCK_MS + 1 } }, false, /does not end/],
