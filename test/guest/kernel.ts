@@ -104,6 +104,29 @@ export async function startRadio(
   return { ...radio, indices };
 }
 
+/**
+ * The same in a process of its own, for tests that open shared adapters themselves: the package's connect(2) blocks until the
+ * kernel has had an answer from the controller, which must not be us.
+ */
+export async function startRadioProcess(
+  count: number,
+): Promise<{ readonly indices: readonly number[]; stop(): Promise<void> }> {
+  const main = join(import.meta.dirname, '../../src/cli/main.js');
+  const before = adapters();
+  const words = [
+    'radio',
+    '--socket',
+    '/run/cpns-radio-process.sock',
+    '--vhci',
+    String(count),
+    '--interval',
+    '7.5',
+  ];
+  const radio = new Background(process.execPath, [main, ...words], 'radio.log');
+  await until('adapters', () => adapters().length === before.length + count);
+  return { indices: adapters().filter((index) => !before.includes(index)), stop: () => radio.stop() };
+}
+
 /** Lets the kernel's own first set-up of each adapter come to its end: it opens and closes it within 2 s. */
 export async function settled(indices: readonly number[]): Promise<void> {
   for (const index of indices) {
