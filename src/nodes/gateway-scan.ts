@@ -125,7 +125,8 @@ export class Scan<T> {
     const { purpose } = candidate;
     if (!purpose || this.#busy.has(purpose.key)) return;
     if (this.#isHeld(sighting.address, candidate.heard, purpose)) return;
-    if (this.#options.central.freeLinks <= this.#queue.length) return; // it is heard again when a link ends
+    // No more wait than there are links for: whoever is left out is heard again when one ends, if it is still there then.
+    if (this.#options.central.freeLinks <= this.#queue.length) return;
     if (purpose.stranger && this.#isOvertaken(candidate)) return;
     if (!this.#enqueue({ address: sighting.address, heard: candidate.heard, purpose })) return;
     candidate.state = 'queued';
@@ -215,7 +216,7 @@ export class Scan<T> {
   }
 
   async #connectNext(): Promise<void> {
-    if (this.#connecting || this.#options.central.freeLinks === 0) return;
+    if (this.#connecting) return;
     const next = this.#next();
     if (!next) return;
     this.#connecting = true;
@@ -248,7 +249,6 @@ export class Scan<T> {
     this.#busy.delete(purpose.key);
     this.#unproven.delete(address);
     this.#remember(served, status === 'ok');
-    void this.#connectNext(); // a link is free that one in the queue may have waited for
     const candidate = this.#candidates.get(address);
     if (!candidate) return;
     candidate.state = 'idle';

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import type { CpnsError } from '../../src/base/errors.ts';
 import { type CapturedPacket, readBtsnoop } from '../../src/bluetooth/hci/btsnoop-reader.ts';
 import { openCentral, openPeripheral } from '../../src/bluetooth/open.ts';
-import type { GattLink } from '../../src/bluetooth/ports.ts';
+import type { GattLink, Peripheral } from '../../src/bluetooth/ports.ts';
 import { Scan } from '../../src/nodes/gateway-scan.ts';
 import { systemClock } from '../../src/nodes/system-clock.ts';
 import {
@@ -210,11 +210,12 @@ describe('the profile of an adapter at run time', function () {
     assert.equal(commands(capture, CREATE_CONNECTION).length, 2);
   });
 
-  it('links: a gateway lets the next PNE wait for a free one, and holds nothing against it', async () => {
+  it('links: a gateway lets the next PNE wait for a free one, and tries none that left meanwhile', async () => {
     const radio = await newRadio();
     const central = await newCentral(radio, { profile: profileFile({ radio: { links: 2 } }) });
     // Flags of a PNE of this version; the bytes after them tell one from the other.
-    for (const tag of [0x28, 0x29, 0x2a, 0x2b]) await newPeripheral(radio, tag);
+    const peripherals = new Map<string, Peripheral>();
+    for (const tag of [0x28, 0x29, 0x2a, 0x2b]) peripherals.set(String(tag), await newPeripheral(radio, tag));
     const served = new Map<string, GattLink>();
     const failures: string[] = [];
     const scan = new Scan<string>({
@@ -235,9 +236,14 @@ describe('the profile of an adapter at run time', function () {
     await until(() => served.size === 2);
     await new Promise((resolve) => setTimeout(resolve, 500));
     assert.equal(served.size, 2);
+    const [left, stays] = [...peripherals.keys()].filter((tag) => !served.has(tag));
+    await peripherals.get(left ?? '')?.close();
+    await new Promise((resolve) => setTimeout(resolve, 200));
     for (const link of [...served.values()]) await link.close();
-    await until(() => served.size === 4);
+    await until(() => served.has(stays ?? ''));
+    await new Promise((resolve) => setTimeout(resolve, 3500));
     await scan.stop();
+    assert.equal(served.size, 3);
     assert.deepEqual(failures, []);
   });
 

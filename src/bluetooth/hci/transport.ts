@@ -10,7 +10,7 @@ import { BtsnoopWriter } from './btsnoop.ts';
 import { H4_ACL, H4_COMMAND, H4_EVENT } from './h4.ts';
 import { L2capGuard } from './l2cap-guard.ts';
 import { formatMoniker, type Moniker, parseMoniker } from './moniker.ts';
-import { type NativeHciSocket, newNativeSocket, openNativePipe } from './native-pipe.ts';
+import { closeNativeSocket, type NativeHciSocket, newNativeSocket, openNativePipe } from './native-pipe.ts';
 import {
   formatAddress,
   LE_SET_RANDOM_ADDRESS,
@@ -144,6 +144,7 @@ export class HciTransport extends EventEmitter {
   /** Peer address in hex by connection handle. */
   readonly #links = new Map<number, string>();
   readonly #longTermKeys = new Map<string, Buffer>();
+  #management: NativeHciSocket | undefined;
   readonly #commands: Buffer[] = [];
   readonly #ownCommands = new Map<number, OwnCommand>();
   #commandCredits = 1;
@@ -217,6 +218,8 @@ export class HciTransport extends EventEmitter {
     clearTimeout(this.#commandTimer);
     this.#failOwnCommands(new Error('the controller is closed'));
     this.#pipe.close();
+    // bleno starts it and never stops it: it would keep the process alive.
+    if (this.#management) closeNativeSocket(this.#management);
     this.#capture?.close();
   }
 
@@ -255,7 +258,8 @@ export class HciTransport extends EventEmitter {
   managementSocket(): ManagementSocket | NativeHciSocket {
     if (!this.#pipe.exclusive) {
       try {
-        return newNativeSocket();
+        this.#management = newNativeSocket();
+        return this.#management;
       } catch {
         // Without it only pairing that a foreign central asks for is lost.
       }
