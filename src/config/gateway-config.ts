@@ -132,6 +132,7 @@ export function gatewayDefaults(url: string): GatewayConfig {
       capture: undefined,
       randomAddress: true,
       profile: undefined,
+      backEnd: 'abandonware',
       waitMinutes: DEFAULT_WAIT_MINUTES,
     },
     pn: {

@@ -78,10 +78,12 @@ export const Bluetooth = v.optional(
       ),
       wait_minutes: v.optional(integer(0, 10_080, 'minutes', 10), DEFAULT_WAIT_MINUTES),
     }),
-    v.transform(({ random_address: randomAddress, backend: backEnd, wait_minutes: waitMinutes, ...rest }) => ({
-      ...rest,
-      ...{ randomAddress, backEnd, waitMinutes },
-    })),
+    v.transform(
+      ({ random_address: randomAddress, backend: backEnd, wait_minutes: waitMinutes, ...rest }) => ({
+        ...{ adapter: rest.adapter, capture: rest.capture, profile: rest.profile },
+        ...{ randomAddress, backEnd, waitMinutes },
+      }),
+    ),
   ),
   {},
 );

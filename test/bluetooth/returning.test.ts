@@ -8,11 +8,11 @@ import {
   type RadioState,
 } from '../../src/bluetooth/returning.ts';
 import { btsnoopPackets } from './btsnoop-packets.ts';
-import { closed, flood, scratchFile, serviceData, sightingOf } from './support.ts';
+import { closed, describeBackEnds, flood, scratchFile, serviceData, sightingOf } from './support.ts';
 
 type Radio = Awaited<ReturnType<typeof openVirtualRadio>>;
 
-describe('ports that outlive their controller', function () {
+describeBackEnds('ports that outlive their controller', function (backEnd) {
   this.timeout(30_000);
   const toClose: (() => Promise<void>)[] = [];
   afterEach(async () => {
@@ -29,7 +29,7 @@ describe('ports that outlive their controller', function () {
     const path = scratchFile('radio.sock');
     const radio = await openRadio(path);
     const given: string[] = [];
-    const options = (role: string) => ({ waitMs, capture, onGone: () => given.push(role) });
+    const options = (role: string) => ({ backEnd, waitMs, capture, onGone: () => given.push(role) });
     const central = await openReturningCentral(radio.moniker, options('central'));
     const peripheral = await openReturningPeripheral(radio.moniker, {
       ...options('peripheral'),
