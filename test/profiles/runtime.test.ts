@@ -10,6 +10,7 @@ import { systemClock } from '../../src/nodes/system-clock.ts';
 import {
   cleanUp,
   closed,
+  describeBackEnds,
   newCentral,
   newPair,
   newPeripheral,
@@ -45,11 +46,11 @@ async function statusOf(promise: Promise<unknown>): Promise<string> {
 /** A central with such a profile that was opened and closed, and what it sent. */
 async function opened(changes: Changes): Promise<string> {
   const capture = scratchFile('opened.btsnoop');
-  await (await openCentral((await newRadio()).moniker, { capture, profile: profileFile(changes) })).close();
+  await (await newCentral(await newRadio(), { capture, profile: profileFile(changes) })).close();
   return capture;
 }
 
-describe('the profile of an adapter at run time', function () {
+describeBackEnds('the profile of an adapter at run time', function () {
   this.timeout(20_000);
   afterEach(cleanUp);
 
