@@ -14,6 +14,7 @@ import {
   openPeripheral,
   type PeripheralOptions,
 } from './open.ts';
+import { type BothOptions, openBoth } from './open-both.ts';
 import type { Advertisement, Central, ConnectOptions, GattLink, Peripheral, Sighting } from './ports.ts';
 
 const RETRY_FIRST_MS = 500;
@@ -46,7 +47,7 @@ export async function openReturningCentral(
   options: CentralOptions & BackEndChoice & Waiting,
 ): Promise<ReturningCentral> {
   const keeper = new Keeper(options, (each) => openCentral(moniker, { ...options, ...each }));
-  return new KeptCentral(keeper, await keeper.first());
+  return new KeptCentral(keeper, await keeper.open(), (central) => central);
 }
 
 /** @throws as openPeripheral does, when it can't be opened now */
@@ -55,41 +56,63 @@ export async function openReturningPeripheral(
   options: PeripheralOptions & BackEndChoice & Waiting,
 ): Promise<ReturningPeripheral> {
   const keeper = new Keeper(options, (each) => openPeripheral(moniker, { ...options, ...each }));
-  return new KeptPeripheral(keeper, await keeper.first());
+  return new KeptPeripheral(keeper, await keeper.open(), (peripheral) => peripheral);
+}
+
+/**
+ * Both roles on one controller, which goes and comes back for both.
+ * @throws as openBoth does, when it can't be opened now
+ */
+export async function openReturningBoth(
+  moniker: string,
+  options: BothOptions & Waiting,
+): Promise<{ readonly central: ReturningCentral; readonly peripheral: ReturningPeripheral }> {
+  const keeper = new Keeper(options, (each) => openBoth(moniker, { ...options, ...each }));
+  const first = await keeper.open();
+  return {
+    central: new KeptCentral(keeper, first, ({ central }) => central),
+    peripheral: new KeptPeripheral(keeper, first, ({ peripheral }) => peripheral),
+  };
 }
 
 type EachTime = Required<Pick<CentralOptions, 'onGone' | 'appendCapture'>>;
 
-/** One port at a time, and none while its adapter is away. */
-class Keeper<Port extends Central | Peripheral> {
-  port: Port | undefined;
+/** What is opened at a time, one port or two, and nothing while the adapter is away. */
+class Keeper<Opened> {
+  opened: Opened | undefined;
   radio: RadioState = { state: 'ready' };
-  onRadio: (state: RadioState) => void = () => {};
-  onPort: (port: Port) => void = () => {};
+  readonly #parts: Part<Opened>[] = [];
   readonly #options: CentralOptions & Waiting;
-  readonly #open: (each: EachTime) => Promise<Port>;
-  #closed = false;
+  readonly #open: (each: EachTime) => Promise<Opened>;
+  #wasOpen = false;
+  #ended = false;
   #retry: NodeJS.Timeout | undefined;
 
-  constructor(options: CentralOptions & Waiting, open: (each: EachTime) => Promise<Port>) {
+  constructor(options: CentralOptions & Waiting, open: (each: EachTime) => Promise<Opened>) {
     this.#options = options;
     this.#open = open;
   }
 
-  async first(): Promise<Port> {
-    this.port = await this.#open({ onGone: (error) => this.#lost(error), appendCapture: false });
-    return this.port;
+  async open(): Promise<Opened> {
+    this.opened = await this.#open({ onGone: (error) => this.#lost(error), appendCapture: this.#wasOpen });
+    this.#wasOpen = true;
+    return this.opened;
   }
 
-  async close(): Promise<void> {
-    this.#closed = true;
+  join(part: Part<Opened>): void {
+    this.#parts.push(part);
+  }
+
+  /** Nobody waits for an adapter that no part wants any more. */
+  partClosed(): void {
+    if (!this.#parts.every(({ closed }) => closed)) return;
+    this.#ended = true;
     clearTimeout(this.#retry);
-    await this.port?.close();
   }
 
   #lost(error: Error | undefined): void {
-    if (this.#closed) return;
-    this.port = undefined;
+    if (this.#ended) return;
+    this.opened = undefined;
     if (this.#options.waitMs <= 0) {
       this.#giveUp(error);
       return;
@@ -104,15 +127,16 @@ class Keeper<Port extends Central | Peripheral> {
 
   async #reopen(afterMs: number, untilMs: number): Promise<void> {
     try {
-      const port = await this.#open({ onGone: (error) => this.#lost(error), appendCapture: true });
-      if (this.#closed) return await port.close();
-      this.port = port;
-      this.onPort(port);
-      this.#tell({ state: 'ready' });
+      const opened = await this.open();
+      for (const part of this.#parts) part.take(opened);
+      if (!this.#ended) this.#tell({ state: 'ready' });
     } catch (error) {
-      if (this.#closed) return;
+      if (this.#ended) return;
       const cause = error instanceof Error ? error : new CpnsError('internal');
-      if (performance.now() >= untilMs) return this.#giveUp(cause);
+      if (performance.now() >= untilMs) {
+        this.#giveUp(cause);
+        return;
+      }
       if (this.radio.state === 'ready' || this.radio.why !== cause.message)
         this.#tell({ state: 'waiting', why: cause.message });
       this.#tryAgain(Math.min(RETRY_LONGEST_MS, 2 * afterMs), untilMs);
@@ -120,116 +144,111 @@ class Keeper<Port extends Central | Peripheral> {
   }
 
   #giveUp(error: Error | undefined): void {
-    this.#closed = true;
+    this.#ended = true;
     this.#options.onGone?.(error);
   }
 
   #tell(state: RadioState): void {
     this.radio = state;
-    this.onRadio(state);
+    for (const part of this.#parts) if (!part.closed) part.onRadio(state);
   }
 }
 
-class KeptCentral implements ReturningCentral {
-  adapter: ChosenProfile;
-  readonly #keeper: Keeper<Central>;
-  #onSighting: ((sighting: Sighting) => void) | undefined;
+/** One port of what a keeper has open. */
+abstract class Part<Opened, Port extends Central | Peripheral = Central | Peripheral> {
+  onRadio: (state: RadioState) => void = () => {};
+  closed = false;
+  readonly #keeper: Keeper<Opened>;
+  readonly #pick: (opened: Opened) => Port;
+  #adapter: ChosenProfile;
 
-  constructor(keeper: Keeper<Central>, first: Central) {
+  constructor(keeper: Keeper<Opened>, first: Opened, pick: (opened: Opened) => Port) {
     this.#keeper = keeper;
-    this.adapter = first.adapter;
-    keeper.onPort = (central) => {
-      this.adapter = central.adapter;
-      // What does not start now is started by the port's own watch.
-      if (this.#onSighting) central.startScan(this.#onSighting).catch(() => {});
-    };
+    this.#pick = pick;
+    this.#adapter = pick(first).adapter;
+    keeper.join(this);
+  }
+
+  protected abstract adopt(port: Port): void;
+
+  take(opened: Opened): void {
+    const port = this.#pick(opened);
+    this.#adapter = port.adapter;
+    if (this.closed) void port.close();
+    else this.adopt(port);
+  }
+
+  get adapter(): ChosenProfile {
+    return this.#adapter;
   }
 
   get radio(): RadioState {
     return this.#keeper.radio;
   }
 
-  get onRadio(): (state: RadioState) => void {
-    return this.#keeper.onRadio;
+  protected get port(): Port | undefined {
+    return this.#keeper.opened && this.#pick(this.#keeper.opened);
   }
 
-  set onRadio(owner: (state: RadioState) => void) {
-    this.#keeper.onRadio = owner;
+  async answers(): Promise<boolean> {
+    return (await this.port?.answers()) ?? false;
+  }
+
+  async close(): Promise<void> {
+    this.closed = true;
+    this.#keeper.partClosed();
+    await this.port?.close();
+  }
+}
+
+class KeptCentral<Opened> extends Part<Opened, Central> implements ReturningCentral {
+  #onSighting: ((sighting: Sighting) => void) | undefined;
+
+  protected adopt(central: Central): void {
+    // What does not start now is started by the port's own watch.
+    if (this.#onSighting) central.startScan(this.#onSighting).catch(() => {});
   }
 
   /** Infinite while the adapter is away: an attempt then fails at once, and nobody waits for a place. */
   get freeLinks(): number {
-    return this.#keeper.port?.freeLinks ?? Number.POSITIVE_INFINITY;
+    return this.port?.freeLinks ?? Number.POSITIVE_INFINITY;
   }
 
   async startScan(onSighting: (sighting: Sighting) => void): Promise<void> {
     this.#onSighting = onSighting;
-    await this.#keeper.port?.startScan(onSighting);
+    await this.port?.startScan(onSighting);
   }
 
   async stopScan(): Promise<void> {
     this.#onSighting = undefined;
-    await this.#keeper.port?.stopScan();
+    await this.port?.stopScan();
   }
 
   connect(address: string, options: ConnectOptions): Promise<GattLink> {
-    const central = this.#keeper.port;
-    return central?.connect(address, options) ?? Promise.reject(new CpnsError('link-lost', 'no adapter'));
-  }
-
-  async answers(): Promise<boolean> {
-    return (await this.#keeper.port?.answers()) ?? false;
-  }
-
-  close(): Promise<void> {
-    return this.#keeper.close();
+    return this.port?.connect(address, options) ?? Promise.reject(new CpnsError('link-lost', 'no adapter'));
   }
 }
 
-class KeptPeripheral implements ReturningPeripheral {
-  adapter: ChosenProfile;
-  readonly maxLinks: number;
+class KeptPeripheral<Opened> extends Part<Opened, Peripheral> implements ReturningPeripheral {
   onLink: (link: GattLink) => void = (link) => void link.close();
-  readonly #keeper: Keeper<Peripheral>;
+  readonly maxLinks: number;
 
-  constructor(keeper: Keeper<Peripheral>, first: Peripheral) {
-    this.#keeper = keeper;
-    this.adapter = first.adapter;
-    this.maxLinks = first.maxLinks;
-    const take = (peripheral: Peripheral): void => {
-      this.adapter = peripheral.adapter;
-      peripheral.onLink = (link) => this.onLink(link);
-    };
-    take(first);
-    keeper.onPort = take;
+  constructor(keeper: Keeper<Opened>, first: Opened, pick: (opened: Opened) => Peripheral) {
+    super(keeper, first, pick);
+    this.maxLinks = pick(first).maxLinks;
+    this.adopt(pick(first));
   }
 
-  get radio(): RadioState {
-    return this.#keeper.radio;
-  }
-
-  get onRadio(): (state: RadioState) => void {
-    return this.#keeper.onRadio;
-  }
-
-  set onRadio(owner: (state: RadioState) => void) {
-    this.#keeper.onRadio = owner;
+  protected adopt(peripheral: Peripheral): void {
+    peripheral.onLink = (link) => this.onLink(link);
   }
 
   /** While the adapter is away nothing is kept: `onRadio` says when to announce. */
   async startAdvertising(advertisement: Advertisement): Promise<void> {
-    await this.#keeper.port?.startAdvertising(advertisement);
+    await this.port?.startAdvertising(advertisement);
   }
 
   async stopAdvertising(): Promise<void> {
-    await this.#keeper.port?.stopAdvertising();
-  }
-
-  async answers(): Promise<boolean> {
-    return (await this.#keeper.port?.answers()) ?? false;
-  }
-
-  close(): Promise<void> {
-    return this.#keeper.close();
+    await this.port?.stopAdvertising();
   }
 }

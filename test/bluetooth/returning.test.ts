@@ -3,12 +3,17 @@ import assert from 'node:assert/strict';
 import { openVirtualRadio } from '../../src/bluetooth/open.ts';
 import type { GattLink } from '../../src/bluetooth/ports.ts';
 import {
+  openReturningBoth,
   openReturningCentral,
   openReturningPeripheral,
   type RadioState,
 } from '../../src/bluetooth/returning.ts';
 import { btsnoopPackets } from './btsnoop-packets.ts';
 import { closed, describeBackEnds, flood, scratchFile, serviceData, sightingOf } from './support.ts';
+
+async function leaves(port: { readonly radio: RadioState }, state: RadioState['state']): Promise<void> {
+  while (port.radio.state === state) await new Promise((resolve) => setTimeout(resolve, 10));
+}
 
 type Radio = Awaited<ReturnType<typeof openVirtualRadio>>;
 
@@ -104,6 +109,53 @@ describeBackEnds('ports that outlive their controller', function (backEnd) {
     const again = await openRadio(path);
     await new Promise((resolve) => setTimeout(resolve, 1500));
     assert.equal(again.counters().controllers, 0);
+  });
+
+  it('both roles on one controller come back together, and one that was closed meanwhile does not', async () => {
+    const path = scratchFile('radio.sock');
+    const radio = await openRadio(path);
+    const { central, peripheral } = await openReturningBoth(radio.moniker, { waitMs: 60_000 });
+    toClose.push(
+      () => central.close(),
+      () => peripheral.close(),
+    );
+    let heard = 0;
+    await central.startScan(() => heard++);
+    const ready = new Promise<void>((resolve) => {
+      peripheral.onRadio = ({ state }) => {
+        if (state === 'ready') resolve(peripheral.startAdvertising({ serviceData: serviceData(4) }));
+      };
+    });
+    await radio.close();
+    await leaves(central, 'ready');
+    const again = await openRadio(path);
+    await ready;
+    const other = await openReturningBoth(again.moniker, { waitMs: 60_000 });
+    toClose.push(
+      () => other.central.close(),
+      () => other.peripheral.close(),
+    );
+    await other.peripheral.startAdvertising({ serviceData: serviceData(5) });
+    const { address } = await sightingOf(other.central, 4);
+    const down = new Promise<GattLink>((resolve) => {
+      peripheral.onLink = resolve;
+    });
+    const [up] = await Promise.all([other.central.connect(address, { deadlineMs: 5000 }), down]);
+    assert.equal((await flood(up, await down, 20)).length, 20);
+    while (heard === 0) await new Promise((resolve) => setTimeout(resolve, 10));
+
+    await again.close();
+    await leaves(central, 'ready');
+    await central.close();
+    await openRadio(path);
+    await leaves(peripheral, 'waiting');
+    await assert.rejects(
+      central.startScan(() => {}),
+      { status: 'shutting-down' },
+    );
+    await peripheral.startAdvertising({ serviceData: serviceData(4) });
+    await leaves(other.peripheral, 'waiting');
+    assert.equal((await sightingOf(other.central, 4)).connectable, true);
   });
 
   it('go on in one capture', async () => {

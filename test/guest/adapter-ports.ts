@@ -18,7 +18,7 @@ export async function closePorts(): Promise<void> {
   await Promise.all(ports.map((port) => port.close()));
 }
 
-function kept<Port extends { close(): Promise<void> }>(port: Port): Port {
+export function kept<Port extends { close(): Promise<void> }>(port: Port): Port {
   toClose.add(port);
   return port;
 }

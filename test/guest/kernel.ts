@@ -6,7 +6,12 @@ import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_pro
 import { createWriteStream, existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { openVirtualRadio, type VirtualRadio, type VirtualRadioOptions } from '../../src/bluetooth/open.ts';
+import {
+  type KernelAdapter,
+  openVirtualRadio,
+  type VirtualRadio,
+  type VirtualRadioOptions,
+} from '../../src/bluetooth/open.ts';
 
 const KERNEL_BLUETOOTH = '/sys/class/bluetooth';
 const WAIT_LIMIT_MS = 30_000;
@@ -97,11 +102,14 @@ export async function startBtvirt(count: number): Promise<Background> {
 export async function startRadio(
   count: number,
   options: VirtualRadioOptions = {},
-): Promise<VirtualRadio & { readonly indices: readonly number[] }> {
+): Promise<
+  VirtualRadio & { readonly indices: readonly number[]; readonly plugged: readonly KernelAdapter[] }
+> {
   const radio = await openVirtualRadio({ path: '/run/cpns-radio.sock', ...options });
-  const indices = Array.from({ length: count }, () => radio.plugIntoKernel().index);
+  const plugged = Array.from({ length: count }, () => radio.plugIntoKernel());
+  const indices = plugged.map(({ index }) => index);
   await until('adapters', () => indices.every((index) => adapters().includes(index)));
-  return { ...radio, indices };
+  return { ...radio, indices, plugged };
 }
 
 /**
