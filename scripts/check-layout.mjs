@@ -27,6 +27,7 @@ const ORDER = [
   'hil',
   'doctor',
   'cli',
+  'web',
 ];
 
 /** Folders whose code also runs in a browser, save the files that are the Node side of a port. */
@@ -38,6 +39,9 @@ const NODE_SIDE = new Set([
   'security/x509.ts',
   'profiles/load.ts',
 ]);
+
+/** Folders whose code only ever runs in a browser: nothing that they load, at any depth, may be Node's. */
+const BROWSER = ['web'];
 
 /** Library → the one file that may import it. */
 const SINGLE = {
@@ -55,7 +59,7 @@ function files(folder) {
   return readdirSync(folder).flatMap((name) => {
     const path = join(folder, name);
     if (statSync(path).isDirectory()) return files(path);
-    return path.endsWith('.ts') ? [path] : [];
+    return /\.tsx?$/.test(path) ? [path] : [];
   });
 }
 
@@ -65,6 +69,8 @@ const LOAD = /(?:require|loadPrivately|requireFile|\(import\.meta\.url\))\(\s*'(
 
 const faults = [];
 const imports = new Map();
+/** What is still imported once the types are gone, packages and Node's own modules included. */
+const loaded = new Map();
 const users = new Map(Object.keys(SINGLE).map((name) => [name, new Set()]));
 
 for (const path of files(src)) {
@@ -73,9 +79,13 @@ for (const path of files(src)) {
   const folder = name.split('/')[0];
   if (!ORDER.includes(folder)) faults.push(`${name}: folder ${folder} has no place in the order`);
   const local = [];
+  loaded.set(name, []);
   for (const match of text.matchAll(IMPORT)) {
     const specifier = match[1] ?? match[2];
-    if (specifier.startsWith('.')) {
+    const isLocal = specifier.startsWith('.');
+    if (!/^\s*(?:import|export)\s+type\s/.test(match[0]))
+      loaded.get(name).push(isLocal ? relative(src, resolve(dirname(path), specifier)) : specifier);
+    if (isLocal) {
       const target = relative(src, resolve(dirname(path), specifier));
       local.push(target);
       const to = target.split('/')[0];
@@ -94,6 +104,23 @@ for (const path of files(src)) {
 
 function isNodeSide(name) {
   return NODE_SIDE.has(name) || name.startsWith('security/x509') || name.startsWith('security/certificate');
+}
+
+/** The way from a file to something of Node's, if there is one. */
+function wayToNode(name, seen = new Set()) {
+  if (name.startsWith('node:')) return [name];
+  if (seen.has(name)) return undefined;
+  seen.add(name);
+  for (const next of loaded.get(name) ?? []) {
+    const way = wayToNode(next, seen);
+    if (way) return [name, ...way];
+  }
+  return undefined;
+}
+
+for (const name of loaded.keys()) {
+  const way = BROWSER.includes(name.split('/')[0]) ? wayToNode(name) : undefined;
+  if (way) faults.push(`${way.join(' → ')}: this runs in a browser`);
 }
 
 for (const [library, owner] of Object.entries(SINGLE)) {

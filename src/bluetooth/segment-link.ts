@@ -3,7 +3,7 @@
  * even when they come before the owner has set its callbacks. Owns no library and no radio.
  */
 import type { Bytes } from '../base/bytes.ts';
-import type { DisconnectReason, GattLink } from './ports.ts';
+import type { DisconnectReason, GattLink } from './gatt-link.ts';
 
 /** Segments kept for an owner that has not yet set `onSegment`; one over it and the link is closed. */
 const MAX_EARLY_SEGMENTS = 64;

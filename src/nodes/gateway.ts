@@ -87,7 +87,6 @@ export async function openGateway(options: GatewayOptions): Promise<GatewayNode>
       randomAddress: bluetooth.randomAddress,
       profile: bluetooth.profile,
       waitMs: (bluetooth.waitMinutes ?? DEFAULT_WAIT_MINUTES) * 60_000,
-      backEnd: bluetooth.backEnd,
       onGone: options.onRadioGone,
     });
     const node = new GatewayNode(options, { signer, store, primitives, identity, central });

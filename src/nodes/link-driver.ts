@@ -4,9 +4,10 @@
  * Nothing is thrown out of a callback, and no timer is left armed once the GATT link is down.
  * Source: docs/protocol.md §3.2 (b), §3.5.
  */
+import { afterBurst } from '../base/after-burst.ts';
 import type { Status } from '../base/statuses.ts';
 import type { Clock, MonotonicMs } from '../base/time.ts';
-import type { GattLink } from '../bluetooth/ports.ts';
+import type { GattLink } from '../bluetooth/gatt-link.ts';
 import type { Link, LinkEvent } from '../link/link.ts';
 
 /** How long the peer has to read our last message and disconnect, before we do. */
@@ -95,7 +96,7 @@ class Driver implements LinkDriver {
     this.#deliver();
     if (this.#inBurst) return;
     this.#inBurst = true;
-    setImmediate(this.#endBurst);
+    afterBurst(this.#endBurst);
   }
 
   #burstEnded(): void {

@@ -5,7 +5,7 @@
 import { type Bytes, toHex } from '../base/bytes.ts';
 import type { Status } from '../base/statuses.ts';
 import type { Clock } from '../base/time.ts';
-import type { GattLink } from '../bluetooth/ports.ts';
+import type { GattLink } from '../bluetooth/gatt-link.ts';
 import { Link, type LinkEvent } from '../link/link.ts';
 import type { LinkConfig } from '../link/link-types.ts';
 import { Abort, Waiting } from '../messages/setup.ts';

@@ -38,7 +38,7 @@ export class MachineDriver<
   readonly #queue: (Input | DriverInput)[] = [];
   #running = false;
   #fault: unknown;
-  #timer: NodeJS.Timeout | undefined;
+  #timer: ReturnType<typeof setTimeout> | undefined;
   #idle: (() => void)[] = [];
 
   constructor(

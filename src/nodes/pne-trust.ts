@@ -3,13 +3,13 @@
  * far as it can be known without a clock (docs/protocol.md §4.3, §4.4).
  */
 import type { GatewayId } from '../base/ids.ts';
-import type { Clock, MonotonicMs } from '../base/time.ts';
+import type { Clock, MonotonicMs, ServerSeconds } from '../base/time.ts';
 import type { Floor } from '../establishment/pne-types.ts';
 import { EnrolOfferPayload } from '../messages/enrolment.ts';
 import { gatewayIdOf, publicKeyOf } from '../security/cose-key.ts';
 import type { Primitives } from '../security/primitives.ts';
 import { pinServerKeys, type ServerKeys, verifyServerKeys } from '../security/server-keys.ts';
-import type { PneStore } from '../store/pne-store.ts';
+import type { KeptOwnership } from '../store/pne-kept.ts';
 
 export interface Owner {
   readonly userLabel: string;
@@ -20,7 +20,10 @@ export interface Owner {
 }
 
 /** The owner on record; undefined for a PNE that is nobody's yet. */
-export function readOwner(store: PneStore, primitives: Primitives): Owner | undefined {
+export function readOwner(
+  store: { ownership(): KeptOwnership | undefined },
+  primitives: Primitives,
+): Owner | undefined {
   const stored = store.ownership();
   if (!stored) return undefined;
   const offer = EnrolOfferPayload.decode(stored.offer);
@@ -56,6 +59,6 @@ export class PoweredClock {
 }
 
 /** The floor as stored counts from now: how long the PNE was off, it can't know. */
-export function readFloor(store: PneStore, clock: Clock): Floor {
+export function readFloor(store: { clock(): { readonly floor: ServerSeconds } }, clock: Clock): Floor {
   return { serverTime: store.clock().floor, atMs: clock.monotonicMs() };
 }

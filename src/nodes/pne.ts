@@ -126,7 +126,6 @@ export async function openPne(options: PneOptions): Promise<PneNode> {
       randomAddress: bluetooth.randomAddress,
       profile: bluetooth.profile,
       waitMs: (bluetooth.waitMinutes ?? DEFAULT_WAIT_MINUTES) * 60_000,
-      backEnd: bluetooth.backEnd,
       onGone: options.onRadioGone,
     });
     const node = new PneNode(options, signer, store, peripheral);

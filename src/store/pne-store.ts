@@ -7,27 +7,14 @@ import { CpnsError } from '../base/errors.ts';
 import { GatewayId, PnId } from '../base/ids.ts';
 import type { ServerSeconds } from '../base/time.ts';
 import type { KnownJoin } from '../establishment/pne-types.ts';
+import {
+  type KeptOwnership,
+  type Membership,
+  PENDING_POWERED_SECONDS,
+  type StoredOwnership,
+} from './pne-kept.ts';
 import { PNE_MIGRATIONS } from './pne-schema.ts';
 import { type Database, type DatabaseOptions, openDatabase } from './sqlite.ts';
-
-/** A join is forgotten unsettled after the PNE was powered this long. */
-const PENDING_POWERED_SECONDS = 24 * 3600;
-
-export interface StoredOwnership {
-  /** EnrolOfferPayload as verified: keys, home address, credential. */
-  readonly offer: Bytes;
-  readonly userLabel: string;
-  readonly epoch: number;
-  /** 32 bytes. */
-  readonly homeRms: Bytes;
-  readonly serverKeysStatement: Bytes | undefined;
-}
-
-export interface Membership {
-  readonly join: KnownJoin;
-  /** The signed inventory, exact bytes. */
-  readonly inventory: Bytes;
-}
 
 interface OwnershipRow {
   offer: Buffer;
@@ -58,7 +45,7 @@ export class PneStore {
     this.#db = db;
   }
 
-  ownership(): (StoredOwnership & { readonly enrolledAt: ServerSeconds }) | undefined {
+  ownership(): KeptOwnership | undefined {
     const row = this.#db.prepare('SELECT * FROM ownership').get() as OwnershipRow | undefined;
     if (!row) return undefined;
     return {
