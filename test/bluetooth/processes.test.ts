@@ -2,16 +2,7 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import {
-  cleanUp,
-  closed,
-  describeBackEnds,
-  newCentral,
-  newPeripheral,
-  newRadio,
-  once,
-  sightingOf,
-} from './support.ts';
+import { cleanUp, closed, newCentral, newPeripheral, newRadio, once, sightingOf } from './support.ts';
 
 const PARTY = fileURLToPath(new URL('./party.ts', import.meta.url));
 
@@ -34,7 +25,7 @@ function start(...words: string[]): { child: ChildProcess; says(word: string): P
   };
 }
 
-describeBackEnds('processes', function (backEnd) {
+describe('processes', function () {
   this.timeout(20_000);
   afterEach(async () => {
     for (const child of children) child.kill('SIGKILL');
@@ -44,7 +35,7 @@ describeBackEnds('processes', function (backEnd) {
 
   it('a killed peripheral is noticed within the supervision timeout', async () => {
     const radio = await newRadio();
-    const { child, says } = start(backEnd, 'peripheral', radio.moniker);
+    const { child, says } = start('peripheral', radio.moniker);
     await says('READY');
     const central = await newCentral(radio);
     const { address } = await sightingOf(central, 1);
@@ -62,7 +53,7 @@ describeBackEnds('processes', function (backEnd) {
     const peripheral = await newPeripheral(radio);
     const central = await newCentral(radio);
     const { address } = await sightingOf(central, 1);
-    const { child, says } = start(backEnd, 'central', radio.moniker, address);
+    const { child, says } = start('central', radio.moniker, address);
     const down = await peripheral.nextLink();
     await says('LINKED');
     const ended = closed(down);
@@ -75,7 +66,7 @@ describeBackEnds('processes', function (backEnd) {
     const radio = await newRadio();
     const peripheral = await newPeripheral(radio);
     const { address } = await sightingOf(await newCentral(radio), 1);
-    const { child, says } = start(backEnd, 'central', radio.moniker, address);
+    const { child, says } = start('central', radio.moniker, address);
     const down = await peripheral.nextLink();
     await says('LINKED');
     const ended = closed(down);
