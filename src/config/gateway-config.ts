@@ -132,6 +132,7 @@ export function gatewayDefaults(url: string): GatewayConfig {
       capture: undefined,
       randomAddress: true,
       profile: undefined,
+      backEnd: 'abandonware',
       waitMinutes: DEFAULT_WAIT_MINUTES,
     },
     pn: {
@@ -154,6 +155,7 @@ url = ${JSON.stringify(url)}
 adapter = ${JSON.stringify(adapter)}      # hci:N, hci:N/user, hci:N/raw, h4:unix:PATH, h4:tcp:HOST:PORT, virtual[:PATH]
 random_address = true
 # profile = "generic"    # else the one that fits: cpns profile detect, cpns profile list
+# backend = "stoprocent" # other Bluetooth libraries, to be installed beside: docs/decisions/0007-second-back-end.md
 # capture = "/var/lib/cpns/gateway.btsnoop"
 # wait_minutes = 10      # how long an adapter that is gone is waited for; 0: end at once
 

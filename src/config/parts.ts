@@ -3,6 +3,7 @@
  * Owns their bounds and defaults. Must not know a role.
  */
 import * as v from 'valibot';
+import { BACK_ENDS, type BackEnd } from '../bluetooth/back-end.ts';
 import { parseMoniker } from '../bluetooth/hci/moniker.ts';
 import { labelRule } from '../messages/label.ts';
 import { shippedProfiles } from '../profiles/load.ts';
@@ -71,11 +72,16 @@ export const Bluetooth = v.optional(
       capture: v.optional(path('/var/lib/cpns/radio.btsnoop')),
       random_address: v.optional(value(v.boolean(), 'true or false', 'true'), true),
       profile: v.optional(profile),
+      backend: v.optional(
+        value(v.picklist(BACK_ENDS), BACK_ENDS.map((name) => `"${name}"`).join(' or '), '"stoprocent"'),
+        'abandonware',
+      ),
       wait_minutes: v.optional(integer(0, 10_080, 'minutes', 10), DEFAULT_WAIT_MINUTES),
     }),
     v.transform(
-      ({ adapter, capture, random_address: randomAddress, profile, wait_minutes: waitMinutes }) => ({
-        ...{ adapter, capture, randomAddress, profile, waitMinutes },
+      ({ random_address: randomAddress, backend: backEnd, wait_minutes: waitMinutes, ...rest }) => ({
+        ...{ adapter: rest.adapter, capture: rest.capture, profile: rest.profile },
+        ...{ randomAddress, backEnd, waitMinutes },
       }),
     ),
   ),
@@ -102,4 +108,6 @@ export interface BluetoothConfig {
   readonly profile?: string | undefined;
   /** How long a daemon waits for its adapter to come back, when it is gone, before it ends; 0: not at all, 10 when absent. */
   readonly waitMinutes?: number | undefined;
+  /** Whose noble and bleno; without it those of abandonware. */
+  readonly backEnd?: BackEnd | undefined;
 }

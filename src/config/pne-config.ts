@@ -104,6 +104,7 @@ export function pneExample(adapter = 'hci:0'): string {
 adapter = ${JSON.stringify(adapter)}      # hci:N, hci:N/user, hci:N/raw, h4:unix:PATH, h4:tcp:HOST:PORT, virtual[:PATH]
 random_address = true
 # profile = "generic"             # else the one that fits: cpns profile detect, cpns profile list
+# backend = "stoprocent"          # other Bluetooth libraries, installed beside: docs/decisions/0007-second-back-end.md
 # capture = "/var/lib/cpns/pne.btsnoop"
 # wait_minutes = 10      # how long an adapter that is gone is waited for; 0: end at once
 

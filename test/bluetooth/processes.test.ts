@@ -2,7 +2,16 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { cleanUp, closed, newCentral, newPeripheral, newRadio, once, sightingOf } from './support.ts';
+import {
+  cleanUp,
+  closed,
+  describeBackEnds,
+  newCentral,
+  newPeripheral,
+  newRadio,
+  once,
+  sightingOf,
+} from './support.ts';
 
 const PARTY = fileURLToPath(new URL('./party.ts', import.meta.url));
 
@@ -25,7 +34,7 @@ function start(...words: string[]): { child: ChildProcess; says(word: string): P
   };
 }
 
-describe('processes', function () {
+describeBackEnds('processes', function (backEnd) {
   this.timeout(20_000);
   afterEach(async () => {
     for (const child of children) child.kill('SIGKILL');
@@ -35,7 +44,7 @@ describe('processes', function () {
 
   it('a killed peripheral is noticed within the supervision timeout', async () => {
     const radio = await newRadio();
-    const { child, says } = start('peripheral', radio.moniker);
+    const { child, says } = start(backEnd, 'peripheral', radio.moniker);
     await says('READY');
     const central = await newCentral(radio);
     const { address } = await sightingOf(central, 1);
@@ -53,7 +62,7 @@ describe('processes', function () {
     const peripheral = await newPeripheral(radio);
     const central = await newCentral(radio);
     const { address } = await sightingOf(central, 1);
-    const { child, says } = start('central', radio.moniker, address);
+    const { child, says } = start(backEnd, 'central', radio.moniker, address);
     const down = await peripheral.nextLink();
     await says('LINKED');
     const ended = closed(down);
@@ -66,7 +75,7 @@ describe('processes', function () {
     const radio = await newRadio();
     const peripheral = await newPeripheral(radio);
     const { address } = await sightingOf(await newCentral(radio), 1);
-    const { child, says } = start('central', radio.moniker, address);
+    const { child, says } = start(backEnd, 'central', radio.moniker, address);
     const down = await peripheral.nextLink();
     await says('LINKED');
     const ended = closed(down);

@@ -9,7 +9,7 @@ import {
   type RadioState,
 } from '../../src/bluetooth/returning.ts';
 import { btsnoopPackets } from './btsnoop-packets.ts';
-import { closed, flood, scratchFile, serviceData, sightingOf } from './support.ts';
+import { closed, describeBackEnds, flood, scratchFile, serviceData, sightingOf } from './support.ts';
 
 async function leaves(port: { readonly radio: RadioState }, state: RadioState['state']): Promise<void> {
   while (port.radio.state === state) await new Promise((resolve) => setTimeout(resolve, 10));
@@ -17,7 +17,7 @@ async function leaves(port: { readonly radio: RadioState }, state: RadioState['s
 
 type Radio = Awaited<ReturnType<typeof openVirtualRadio>>;
 
-describe('ports that outlive their controller', function () {
+describeBackEnds('ports that outlive their controller', function (backEnd) {
   this.timeout(30_000);
   const toClose: (() => Promise<void>)[] = [];
   afterEach(async () => {
@@ -34,7 +34,7 @@ describe('ports that outlive their controller', function () {
     const path = scratchFile('radio.sock');
     const radio = await openRadio(path);
     const given: string[] = [];
-    const options = (role: string) => ({ waitMs, capture, onGone: () => given.push(role) });
+    const options = (role: string) => ({ backEnd, waitMs, capture, onGone: () => given.push(role) });
     const central = await openReturningCentral(radio.moniker, options('central'));
     const peripheral = await openReturningPeripheral(radio.moniker, {
       ...options('peripheral'),

@@ -1,6 +1,6 @@
 /**
- * What the Bluetooth tests share: a virtual radio on a socket of its own, ports on it, and the libraries as they come,
- * without a guard, to show each defect first. Everything opened here is closed by `cleanUp`.
+ * What the Bluetooth tests share: a virtual radio on a socket of its own, and ports on it, on each back-end. Everything
+ * opened here is closed by `cleanUp`.
  */
 import assert from 'node:assert/strict';
 import { EventEmitter } from 'node:events';
@@ -8,13 +8,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { connect as connectSocket, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { loadNoble } from '../../src/bluetooth/central-abandonware.ts';
 import type { CentralOptions } from '../../src/bluetooth/central-options.ts';
-import { CPNS_DOWN_UUID, CPNS_SERVICE_UUID, CPNS_UP_UUID } from '../../src/bluetooth/gatt-service.ts';
-import { type Bleno, guardBleno } from '../../src/bluetooth/guards/bleno.ts';
-import { guardNoble, type Noble, type NoblePeripheral } from '../../src/bluetooth/guards/noble.ts';
 import { H4Framer } from '../../src/bluetooth/hci/h4.ts';
-import { type HciTransport, openTransport } from '../../src/bluetooth/hci/transport.ts';
 import {
   BACK_ENDS,
   type BackEnd,
@@ -24,7 +19,6 @@ import {
   type PeripheralOptions,
 } from '../../src/bluetooth/open.ts';
 import { type BothOptions, openBoth } from '../../src/bluetooth/open-both.ts';
-import { loadBleno } from '../../src/bluetooth/peripheral-abandonware.ts';
 import type { Central, GattLink, Peripheral, Sighting } from '../../src/bluetooth/ports.ts';
 import {
   openVirtualRadio,
@@ -38,8 +32,18 @@ process.on('exit', () => rmSync(directory, { recursive: true, force: true }));
 let sockets = 0;
 const toClose: (() => unknown)[] = [];
 
+/** For `cleanUp`, last in first out. */
+export function closeLater(close: () => unknown): void {
+  toClose.push(close);
+}
+
 /** What `newCentral` and `newPeripheral` open, unless a test says otherwise. */
 let chosen: BackEnd = 'abandonware';
+
+/** The back-end of the tests that run. */
+export function chosenBackEnd(): BackEnd {
+  return chosen;
+}
 
 /** The same tests over each back-end: they are the conformance suite of the ports. */
 export function describeBackEnds(title: string, run: (this: Mocha.Suite, backEnd: BackEnd) => void): void {
@@ -207,162 +211,6 @@ export async function settles<T>(promise: Promise<T>, limitMs: number): Promise<
 
 export function once<T>(emitter: EventEmitter, event: string): Promise<T> {
   return new Promise((resolve) => emitter.once(event, (value: T) => resolve(value)));
-}
-
-export interface RawPeripheral extends EventEmitter, NoblePeripheral {
-  readonly mtu: number | null;
-  readonly state: string;
-  connectAsync(): Promise<void>;
-  disconnect(): void;
-  cancelConnect(): void;
-  discoverServicesAsync(uuids: string[]): Promise<unknown>;
-  discoverSomeServicesAndCharacteristicsAsync(
-    services: string[],
-    characteristics: string[],
-  ): Promise<{ characteristics: RawCharacteristic[] }>;
-}
-
-export interface RawCharacteristic extends EventEmitter {
-  readonly uuid: string;
-  write(data: Buffer, withoutResponse: boolean): void;
-  writeAsync(data: Buffer, withoutResponse: boolean): Promise<void>;
-  subscribeAsync(): Promise<void>;
-}
-
-export interface RawNoble {
-  readonly noble: Noble;
-  readonly transport: HciTransport;
-  find(address: string): Promise<RawPeripheral>;
-}
-
-/** noble as it comes, or with its guards, powered on. */
-export async function rawNoble(radio: VirtualRadio, guarded = false): Promise<RawNoble> {
-  const transport = await openTransport(radio.moniker);
-  const { noble, gatt } = loadNoble(transport);
-  const release = guarded ? guardNoble(noble, gatt, transport) : rawRelease(noble._bindings._hci);
-  toClose.push(() => {
-    release();
-    transport.close();
-  });
-  noble.on('warning', () => {});
-  const on = once(noble, 'stateChange');
-  await on;
-  return {
-    noble,
-    transport,
-    find: async (address) => {
-      const found = new Promise<RawPeripheral>((resolve) => {
-        const seen = (peripheral: RawPeripheral): void => {
-          if (peripheral.address !== address) return;
-          noble.off('discover', seen);
-          resolve(peripheral);
-        };
-        noble.on('discover', seen);
-      });
-      noble.startScanning([plain(CPNS_SERVICE_UUID)], true);
-      const peripheral = await found;
-      const stopped = once(noble, 'scanStop');
-      noble.stopScanning();
-      await stopped;
-      return peripheral;
-    },
-  };
-}
-
-/** Connects a raw noble and finds the two characteristics. */
-export async function rawOpen(
-  { find }: RawNoble,
-  address: string,
-): Promise<{ peripheral: RawPeripheral; up: RawCharacteristic; down: RawCharacteristic }> {
-  const peripheral = await find(address);
-  await peripheral.connectAsync();
-  const uuids = [plain(CPNS_UP_UUID), plain(CPNS_DOWN_UUID)];
-  const { characteristics } = await peripheral.discoverSomeServicesAndCharacteristicsAsync(
-    [plain(CPNS_SERVICE_UUID)],
-    uuids,
-  );
-  const [up, down] = uuids.map((uuid) => characteristics.find((each) => each.uuid === uuid));
-  if (!up || !down) throw new Error('the raw peripheral has no CPNS service');
-  return { peripheral, up, down };
-}
-
-export interface RawBleno {
-  readonly bleno: Bleno;
-  readonly transport: HciTransport;
-  readonly address: string;
-  readonly writes: EventEmitter;
-  updateValue: ((data: Buffer) => void) | undefined;
-  answerWrite: (answer: (result: number) => void) => void;
-}
-
-/** bleno as it comes, or with its guards, advertising the CPNS service with characteristics of its own. */
-export async function rawBleno(
-  radio: VirtualRadio,
-  { guarded = false, secureDown = false }: { guarded?: boolean; secureDown?: boolean } = {},
-): Promise<RawBleno> {
-  const transport = await openTransport(radio.moniker);
-  const bleno = loadBleno(transport);
-  const release = guarded ? guardBleno(bleno, transport) : rawRelease(bleno._bindings._hci);
-  toClose.push(() => {
-    release();
-    transport.close();
-  });
-  await once(bleno, 'stateChange');
-  const raw: RawBleno = {
-    bleno,
-    transport,
-    address: (bleno as unknown as { address: string }).address,
-    writes: new EventEmitter(),
-    updateValue: undefined,
-    answerWrite: (answer) => answer(0),
-  };
-  const up = new bleno.Characteristic({
-    uuid: plain(CPNS_UP_UUID),
-    properties: ['write', 'writeWithoutResponse'],
-    onWriteRequest: (data, _offset, _withoutResponse, answer) => {
-      raw.writes.emit('write', data);
-      raw.answerWrite(answer);
-    },
-  });
-  const down = new bleno.Characteristic({
-    uuid: plain(CPNS_DOWN_UUID),
-    properties: ['notify'],
-    ...(secureDown ? { secure: ['notify'] } : {}),
-    onSubscribe: (_max: number, updateValue: (data: Buffer) => void) => {
-      raw.updateValue = updateValue;
-      raw.writes.emit('subscribe');
-    },
-  });
-  bleno.setServices([
-    new bleno.PrimaryService({ uuid: plain(CPNS_SERVICE_UUID), characteristics: [up, down] }),
-  ]);
-  await rawAdvertise(bleno);
-  return raw;
-}
-
-export async function rawAdvertise(bleno: Bleno): Promise<void> {
-  const started = once(bleno, 'advertisingStart');
-  (bleno as unknown as { startAdvertising(name: string, uuids: string[]): void }).startAdvertising('raw', [
-    plain(CPNS_SERVICE_UUID),
-  ]);
-  await started;
-}
-
-export function plain(uuid: string): string {
-  return uuid.replaceAll('-', '');
-}
-
-/** Undoes what X2 leaves behind of an unguarded library: the poll timer and the listeners on the process. */
-function rawRelease(hci: { pollIsDevUp(): void }): () => void {
-  const interrupts = new Set(process.listeners('SIGINT'));
-  const exits = new Set(process.listeners('exit'));
-  return () => {
-    hci.pollIsDevUp = () => {};
-    for (const each of process.listeners('SIGINT')) if (!interrupts.has(each)) process.off('SIGINT', each);
-    for (const each of process.listeners('exit')) {
-      if (!exits.has(each)) process.off('exit', each as NodeJS.ExitListener);
-    }
-  };
 }
 
 /** A host with no stack: bytes to the radio, packets from it. */

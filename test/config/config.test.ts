@@ -59,7 +59,7 @@ describe('configuration', () => {
         'gateway',
         `${URL_LINES}\n[bluetooth]\nadaptor = "hci:0"\n`,
         `gateway.toml:5: bluetooth.adaptor: unknown key; did you mean adapter?
-  expected: one of adapter, capture, random_address, profile, wait_minutes`,
+  expected: one of adapter, capture, random_address, profile, backend, wait_minutes`,
       ],
       [
         'an unknown table',
@@ -91,6 +91,14 @@ describe('configuration', () => {
         `pne.toml:2: bluetooth.adapter: names no Bluetooth controller
   expected: hci:N, hci:N/user, hci:N/raw, h4:unix:PATH, h4:tcp:HOST:PORT, virtual or virtual:PATH
   example:  [bluetooth] adapter = "hci:0"`,
+      ],
+      [
+        'a back-end that there is not',
+        'pne',
+        '[bluetooth]\nbackend = "abandonwear"\n',
+        `pne.toml:2: bluetooth.backend: "abandonwear" is not right here
+  expected: "abandonware" or "stoprocent"
+  example:  [bluetooth] backend = "stoprocent"`,
       ],
       [
         'http in place of https',
