@@ -4,6 +4,7 @@
  * has no guard: CPNS sends none.
  */
 import assert from 'node:assert/strict';
+import type { BlenoGatt } from '../../src/bluetooth/guards/att-requests.ts';
 import { isThere } from './defects.ts';
 import { rawAdvertise, rawBleno, rawNoble, rawOpen } from './raw-libraries.ts';
 import {
@@ -232,26 +233,19 @@ describeBackEnds('GUARD X2 (bleno): after everything is closed', () => {
 describeBackEnds('hostile centrals', () => {
   afterEach(cleanUp);
 
-  it('truncated ATT requests throw in bleno; in the port they end the link and nothing else', async () => {
+  it('truncated ATT requests do not hinder the next central', async () => {
     const radio = await newRadio();
-    const raw = await rawBleno(radio);
-    const gatt = raw.bleno._bindings._gatt as unknown as { handleRequest(pdu: Buffer, handle: number): void };
-    await rawOpen(await rawNoble(radio), raw.address);
-    const handle = Number(Object.keys(raw.bleno._bindings._hci._handleAclsInProgress)[0]);
-    for (const pdu of ['02', '0801', '0a', '12', '52']) {
-      assert.throws(() => gatt.handleRequest(Buffer.from(pdu, 'hex'), handle), RangeError, pdu);
-    }
     const peripheral = await newPeripheral(radio, 3);
     const { address } = await sightingOf(await newCentral(radio), 3);
-    for (const pdu of ['02', '0801', '12', '52']) {
-      const hostile = await rawNoble(radio, true);
-      const peer = await hostile.find(address);
-      await peer.connectAsync();
-      const ended = once<number>(peer, 'disconnect');
-      const [handle = 0] = hostile.noble._bindings._hci._aclConnections.keys();
+    const hostile = await rawNoble(radio, true);
+    const peer = await hostile.find(address);
+    await peer.connectAsync();
+    const [handle = 0] = hostile.noble._bindings._hci._aclConnections.keys();
+    for (const pdu of ['02', '0801', '0a', '12', '52', ''])
       hostile.noble._bindings._hci.writeAclDataPkt(handle, 4, Buffer.from(pdu, 'hex'));
-      assert.equal(await ended, 0x13, pdu);
-    }
+    const ended = once(peer, 'disconnect');
+    peer.disconnect();
+    await ended;
     const honest = await newCentral(radio);
     await Promise.all([honest.connect(address, { deadlineMs: 5000 }), peripheral.nextLink()]);
   });
@@ -264,5 +258,64 @@ describeBackEnds('GUARD S3: sockets for management', () => {
     const { up, down, peripheral, central, address } = await newPair();
     await Promise.all([closed(down), up.close()]);
     await Promise.all([central.connect(address, { deadlineMs: 3000 }), peripheral.nextLink()]);
+  });
+});
+
+describeBackEnds('GUARD B8: requests that are none', () => {
+  afterEach(cleanUp);
+
+  /** What the attribute server would answer the central that is connected. */
+  const askedBy = async (guarded: boolean) => {
+    const radio = await newRadio();
+    const raw = await rawBleno(radio, { guarded });
+    await rawOpen(await rawNoble(radio), raw.address);
+    const connection = Number(Object.keys(raw.bleno._bindings._hci._handleAclsInProgress)[0]);
+    const gatt: BlenoGatt = raw.bleno._bindings._gatt;
+    const answers: string[] = [];
+    gatt.send = (pdu) => answers.push(pdu.toString('hex'));
+    const configuration = gatt._handles.findLastIndex((each) => each?.uuid === '2902');
+    return (hex: string) => {
+      answers.length = 0;
+      gatt.handleRequest(
+        Buffer.from(hex.replace('CCCD', `${configuration.toString(16).padStart(2, '0')}00`), 'hex'),
+        connection,
+      );
+      return answers.join();
+    };
+  };
+  const INVALID_PDU = '04';
+  const cases: readonly (readonly [string, string, string])[] = [
+    ['a read without a handle', '0a01', `010a0000${INVALID_PDU}`],
+    ['a write without a handle', '12', `01120000${INVALID_PDU}`],
+    ['a read blob without an offset', '0c0100', `010c0000${INVALID_PDU}`],
+    ['a range from 0', '0400000500', '0104000001'],
+    ['a reversed range', '0405000100', '0104050001'],
+    ['an indication where there are notifications', '12CCCD0200', '0112CCCD13'],
+    ['configuration bits that do not exist', '12CCCDf0ff', '0112CCCD13'],
+    ['a command to nobody', '52ff0000', ''],
+    ['a command to what only notifies', '520100aa', ''],
+    ['a command too short', '5201', ''],
+    ['a signed command', 'd20100aa', ''],
+    ['a response', '0bff', ''],
+    ['an error', '0101000101', ''],
+    ['a confirmation', '1e', ''],
+  ];
+
+  for (const [what, request, answer] of cases) {
+    it(`${what}: ${answer === '' ? 'no answer' : 'an error'}`, async () => {
+      const ask = await askedBy(true);
+      const seen = ask(request);
+      assert.equal(seen.length, answer.length);
+      assert.match(seen, new RegExp(`^${answer.replace('CCCD', '..00')}$`));
+      assert.equal(ask('0a0100').slice(0, 2), '0b', 'serves on');
+    });
+  }
+
+  it('in bleno: a short one throws, a command and a response are answered, any bits subscribe', async () => {
+    const ask = await askedBy(false);
+    assert.throws(() => ask('0a01'), RangeError);
+    assert.notEqual(ask('52ff0000'), '');
+    assert.notEqual(ask('0bff'), '');
+    assert.equal(ask('12CCCDf0ff'), '13');
   });
 });

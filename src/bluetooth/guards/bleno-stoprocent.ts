@@ -8,7 +8,8 @@ import type { EventEmitter } from 'node:events';
 import { OUR_ATT_MTU } from '../att.ts';
 import { type HciTransport, REASON_LOW_RESOURCES } from '../hci/transport.ts';
 import { AclQueue } from './acl-queue.ts';
-import type { AttributeTable, BlenoHci } from './bleno.ts';
+import { type BlenoGatt, guardAttRequests } from './att-requests.ts';
+import type { BlenoHci } from './bleno.ts';
 import { guardPoll, guardProcessListeners, type LibraryAclStream } from './library.ts';
 
 export interface StoprocentBlenoHci extends BlenoHci {
@@ -19,7 +20,7 @@ export interface StoprocentBlenoHci extends BlenoHci {
 
 export interface StoprocentBlenoBindings extends EventEmitter {
   readonly _hci: StoprocentBlenoHci;
-  readonly _gatt: AttributeTable & { maxMtu: number };
+  readonly _gatt: BlenoGatt & { maxMtu: number };
   _advertising: boolean;
   readonly _connections: ReadonlyMap<number, { readonly aclStream: LibraryAclStream }>;
   init(): void;
@@ -70,6 +71,7 @@ export function guardStoprocentBleno(
   hci.BluetoothHciSocket = NoManagement;
   hci._userChannel = false; // the channel is the transport's business, whatever HCI_CHANNEL_USER says
   bindings._gatt.maxMtu = OUR_ATT_MTU;
+  guardAttRequests(bindings._gatt);
   const releaseProcess = guardProcessListeners(bindings, 'init');
   const stopPoll = guardPoll(hci, transport, () => {
     hci.setSocketFilter();

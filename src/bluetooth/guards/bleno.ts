@@ -5,6 +5,7 @@
 import type { EventEmitter } from 'node:events';
 import { OUR_ATT_MTU } from '../att.ts';
 import { type HciTransport, REASON_LOW_RESOURCES } from '../hci/transport.ts';
+import { type BlenoGatt, guardAttRequests } from './att-requests.ts';
 import {
   guardPoll,
   guardProcessListeners,
@@ -26,20 +27,12 @@ export interface BlenoHci extends LibraryHci {
   initDev(): void;
 }
 
-interface BlenoAttribute {
-  readonly type: string;
-  readonly uuid?: string;
-  readonly valueHandle?: number;
-}
-
-export interface AttributeTable {
-  readonly _handles: readonly (BlenoAttribute | undefined)[];
-}
+export type AttributeTable = Pick<BlenoGatt, '_handles'>;
 
 export interface BlenoBindings extends EventEmitter {
   readonly _hci: BlenoHci;
   readonly _gap: { _advertiseState: string | null };
-  readonly _gatt: AttributeTable & { maxMtu: number };
+  readonly _gatt: BlenoGatt & { maxMtu: number };
   _advertising: boolean;
   readonly _handle: number | null;
   readonly _aclStream: LibraryAclStream | null;
@@ -99,6 +92,7 @@ export function guardBleno(bleno: Bleno, transport: HciTransport): () => void {
   guardDisconnect(bindings, transport);
   guardConnectionComplete(bindings._hci, transport);
   bindings._gatt.maxMtu = OUR_ATT_MTU;
+  guardAttRequests(bindings._gatt);
   const releaseProcess = guardProcessListeners(bindings, 'init');
   const stopPoll = guardPoll(bindings._hci, transport, () => {
     bindings._hci.setSocketFilter();
