@@ -12,7 +12,6 @@ import type { ChosenProfile } from '../bluetooth/adapter-profile.ts';
 import type { GattLink } from '../bluetooth/ports.ts';
 import { openReturningCentral, type RadioState, type ReturningCentral } from '../bluetooth/returning.ts';
 import type { GatewayConfig } from '../config/gateway-config.ts';
-import { DEFAULT_WAIT_MINUTES } from '../config/parts.ts';
 import type { GatewayJoin, Invitation, Settlement } from '../establishment/gateway-types.ts';
 import { wentSilently } from '../establishment/session.ts';
 import { type ChannelClient, openChannelClient } from '../https/channel-client.ts';
@@ -40,6 +39,7 @@ import { type PnStatus, viewConfirmations, viewInventory, viewPnes, viewPns } fr
 import type { Vitals } from './health.ts';
 import { HomeGatewayNode, type OwnerAnswer } from './home-gateway.ts';
 import { LinkSession } from './link-session.ts';
+import { radioOf } from './radio-options.ts';
 import { systemClock } from './system-clock.ts';
 import type { OnTrace } from './trace.ts';
 
@@ -59,6 +59,8 @@ export interface GatewayOptions {
   /** Moniker of the controller; the configuration's by default. */
   readonly adapter?: string | undefined;
   readonly capture?: string | undefined;
+  /** Its half of a controller that it shares with a PNE, instead of an adapter of its own; closed with the node. */
+  readonly central?: ReturningCentral | undefined;
   /** Takes one line per secret, for `cpns trace`. */
   readonly onSecret?: ((line: string) => void) | undefined;
   readonly onTrace?: OnTrace | undefined;
@@ -81,14 +83,9 @@ export async function openGateway(options: GatewayOptions): Promise<GatewayNode>
   try {
     const primitives = nodePrimitives();
     const identity = readGatewayIdentity(store, primitives, signer);
-    const { bluetooth } = options.config;
-    const central = await openReturningCentral(options.adapter ?? bluetooth.adapter, {
-      capture: options.capture ?? bluetooth.capture,
-      randomAddress: bluetooth.randomAddress,
-      profile: bluetooth.profile,
-      waitMs: (bluetooth.waitMinutes ?? DEFAULT_WAIT_MINUTES) * 60_000,
-      onGone: options.onRadioGone,
-    });
+    const central =
+      options.central ??
+      (await openReturningCentral(...radioOf(options.config.bluetooth, options, options.onRadioGone)));
     const node = new GatewayNode(options, { signer, store, primitives, identity, central });
     await node.start();
     return node;

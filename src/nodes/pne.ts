@@ -16,7 +16,6 @@ import {
   type ReturningPeripheral,
 } from '../bluetooth/returning.ts';
 import { deviceCapability } from '../config/capability.ts';
-import { DEFAULT_WAIT_MINUTES } from '../config/parts.ts';
 import type { PneConfig } from '../config/pne-config.ts';
 import { PNE_ENROL_MACHINE, type PneEnrolOutput } from '../enrolment/pne.ts';
 import { Machine } from '../establishment/machine.ts';
@@ -44,6 +43,7 @@ import type { Vitals } from './health.ts';
 import { type AnyMachineDriver, LinkSession, type Opened } from './link-session.ts';
 import { MachineDriver } from './machine-driver.ts';
 import { type Owner, PoweredClock, readFloor, readOwner } from './pne-trust.ts';
+import { radioOf } from './radio-options.ts';
 import { systemClock } from './system-clock.ts';
 import type { OnTrace } from './trace.ts';
 
@@ -68,6 +68,8 @@ export interface PneOptions {
   /** Moniker of the controller; the configuration's by default. */
   readonly adapter?: string | undefined;
   readonly capture?: string | undefined;
+  /** Its half of a controller that it shares with a gateway, instead of an adapter of its own; closed with the node. */
+  readonly peripheral?: ReturningPeripheral | undefined;
   /** Takes one line per secret, for `cpns trace`. */
   readonly onSecret?: ((line: string) => void) | undefined;
   readonly onTrace?: OnTrace | undefined;
@@ -120,14 +122,9 @@ export async function openPne(options: PneOptions): Promise<PneNode> {
   const signer = loadOrCreateKey(join(options.stateDir, 'identity.pem'));
   const store = openPneStore(join(options.stateDir, 'pne.sqlite'));
   try {
-    const { bluetooth } = options.config;
-    const peripheral = await openReturningPeripheral(options.adapter ?? bluetooth.adapter, {
-      capture: options.capture ?? bluetooth.capture,
-      randomAddress: bluetooth.randomAddress,
-      profile: bluetooth.profile,
-      waitMs: (bluetooth.waitMinutes ?? DEFAULT_WAIT_MINUTES) * 60_000,
-      onGone: options.onRadioGone,
-    });
+    const peripheral =
+      options.peripheral ??
+      (await openReturningPeripheral(...radioOf(options.config.bluetooth, options, options.onRadioGone)));
     const node = new PneNode(options, signer, store, peripheral);
     await node.announce();
     return node;
@@ -298,7 +295,7 @@ export class PneNode {
     const joins = this.#store.joins();
     const secrets = [...joins.map(({ rms }) => rms), ...(this.#owner ? [this.#owner.homeRms] : [])];
     const serviceData = encodeAnnouncement(this.#primitives, {
-      mode: 'pne',
+      mode: this.#options.peripheral ? 'both' : 'pne',
       enrolSecret: this.#liveCode()?.secret,
       join: this.#owner !== undefined,
       secrets,

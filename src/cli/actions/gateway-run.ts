@@ -3,28 +3,59 @@
  * Wiring only.
  */
 import { toHex } from '../../base/bytes.ts';
+import { openReturningBoth, type ReturningCentral } from '../../bluetooth/returning.ts';
 import { approvalRules, type GatewayConfig, GatewaySchema } from '../../config/gateway-config.ts';
 import { type ControlHandlers, flagParam, textParam } from '../../nodes/control-socket.ts';
 import { type GatewayNode, openGateway } from '../../nodes/gateway.ts';
 import type { GatewayEvent } from '../../nodes/gateway-events.ts';
+import { radioOf } from '../../nodes/radio-options.ts';
 import { sayAdapter } from '../adapter-view.ts';
 import { approvalView } from '../approval-view.ts';
-import { type DaemonOptions, keyLogWriter, type RadioOptions, runDaemon } from '../daemon.ts';
+import {
+  type DaemonOptions,
+  type DaemonTools,
+  keyLogWriter,
+  type RadioOptions,
+  type RunningNode,
+  runDaemon,
+} from '../daemon.ts';
 import { existingState, loadRoleConfig } from '../roles.ts';
+import { openPneBeside, type PneBesideOptions, preparePne } from './pne-beside.ts';
 
 /** Long enough to keep a watcher's connection in use; a watch that nobody reads ends with its socket. */
 type Watcher = (event: GatewayEvent) => void;
 
-export async function gatewayRun(options: DaemonOptions & RadioOptions): Promise<void> {
+export async function gatewayRun(options: DaemonOptions & RadioOptions & PneBesideOptions): Promise<void> {
   const config: GatewayConfig = loadRoleConfig('gateway', GatewaySchema, options);
   const stateDir = existingState('gateway', options);
   const watchers = new Set<Watcher>();
   await runDaemon('gateway', stateDir, { ...options, level: config.log.level }, async (tools) => {
+    const pne = preparePne(options);
+    const closing: (() => unknown)[] = [];
+    if (pne) closing.push(() => pne.lock.release());
+    const close = async () => {
+      for (const each of closing.splice(0).reverse()) await each();
+    };
+    try {
+      const both = pne && (await openReturningBoth(...radioOf(config.bluetooth, options, tools.radioGone)));
+      if (both) closing.push(() => Promise.all([both.central.close(), both.peripheral.close()]));
+      const node = await open(tools, both?.central);
+      closing.push(() => node.close());
+      if (pne && both) closing.push(await openPneBeside(pne, both.peripheral, options, tools));
+      return { ...node, close };
+    } catch (error) {
+      await close();
+      throw error;
+    }
+  });
+
+  async function open(tools: DaemonTools, central: ReturningCentral | undefined): Promise<RunningNode> {
     const node = await openGateway({
       stateDir,
       config: { ...config, approvals: { ...config.approvals, rules: approvalRules(config) } },
       adapter: options.adapter,
       capture: options.capture,
+      central,
       onSecret: keyLogWriter(options.keylog),
       onRadioGone: tools.radioGone,
       onTrace: tools.onTrace,
@@ -44,7 +75,7 @@ export async function gatewayRun(options: DaemonOptions & RadioOptions): Promise
       vitals: () => node.vitals(),
       close: () => node.close(),
     };
-  });
+  }
 }
 
 /** An event without its payload and with identifiers as text. */

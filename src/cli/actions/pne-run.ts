@@ -4,9 +4,16 @@
 import { toHex } from '../../base/bytes.ts';
 import { type PneConfig, PneSchema } from '../../config/pne-config.ts';
 import { ControlError, type ControlHandlers, flagParam, textParam } from '../../nodes/control-socket.ts';
-import { openPne, type PneEvent, type PneNode } from '../../nodes/pne.ts';
+import { openPne, type PneEvent, type PneNode, type PneOptions } from '../../nodes/pne.ts';
 import { sayAdapter } from '../adapter-view.ts';
-import { type DaemonOptions, keyLogWriter, type RadioOptions, runDaemon } from '../daemon.ts';
+import {
+  type DaemonOptions,
+  type DaemonTools,
+  keyLogWriter,
+  type RadioOptions,
+  type RunningNode,
+  runDaemon,
+} from '../daemon.ts';
 import { JoinDesk, type JoinView } from '../join-desk.ts';
 import { Asker } from '../prompt.ts';
 import { existingState, loadRoleConfig } from '../roles.ts';
@@ -20,40 +27,61 @@ export async function pneRun(
   const asker = terminal && config.join.policy === 'ask' ? new Asker() : undefined;
   const desk = new JoinDesk(config.join, (view, answer) => {
     if (asker) void askPerson(asker, view, answer);
-    else process.stderr.write(`${joinQuestion(view)}\n  answer with: cpns pne answer join|decline\n`);
+    else showQuestion(view);
   });
-  const watchers = new Set<(event: PneEvent) => void>();
   try {
-    await runDaemon('pne', stateDir, { ...options, level: config.log.level }, async (tools) => {
-      const node = await openPne({
-        stateDir,
-        config,
-        adapter: options.adapter,
-        capture: options.capture,
-        onSecret: keyLogWriter(options.keylog),
-        onRadioGone: tools.radioGone,
-        onTrace: tools.onTrace,
-        ask: (question) => desk.ask(question),
-        onEvent: (event) => {
-          const shown = loggable(event);
-          const troubling = event.kind === 'refused' || shown['state'] === 'waiting';
-          tools.logger[troubling ? 'warn' : 'info'](shown, event.kind);
-          tools.emit({ event: event.kind, ...shown });
-          for (const watcher of watchers) watcher(event);
-        },
-      });
-      const profile = sayAdapter(tools.logger, node.adapter);
-      return {
-        ready: { thumbprint: node.status().thumbprint, owner: node.status().owner, profile },
-        handlers: handlersOf(node, desk, watchers),
-        started: () => (options.enrol ? showCode(node, options.trace === true, tools.emit) : undefined),
-        vitals: () => node.vitals(),
-        close: () => node.close(),
-      };
-    });
+    await runDaemon('pne', stateDir, { ...options, level: config.log.level }, (tools) =>
+      openRunningPne({ ...options, stateDir, config, desk, tools }),
+    );
   } finally {
     asker?.close();
   }
+}
+
+export interface RunningPneOptions extends RadioOptions {
+  readonly stateDir: string;
+  readonly config: PneConfig;
+  readonly desk: JoinDesk;
+  readonly tools: DaemonTools;
+  readonly trace?: boolean;
+  /** Shows a code at once, when nobody owns it yet. */
+  readonly enrol?: boolean;
+  /** See PneOptions. */
+  readonly peripheral?: PneOptions['peripheral'];
+}
+
+/** The node with what a person asks of it. */
+export async function openRunningPne(options: RunningPneOptions): Promise<RunningNode> {
+  const { stateDir, config, desk, tools } = options;
+  const watchers = new Set<(event: PneEvent) => void>();
+  const node = await openPne({
+    ...{
+      stateDir,
+      config,
+      adapter: options.adapter,
+      capture: options.capture,
+      peripheral: options.peripheral,
+    },
+    onSecret: keyLogWriter(options.keylog),
+    onRadioGone: tools.radioGone,
+    onTrace: tools.onTrace,
+    ask: (question) => desk.ask(question),
+    onEvent: (event) => {
+      const shown = loggable(event);
+      const troubling = event.kind === 'refused' || shown['state'] === 'waiting';
+      tools.logger[troubling ? 'warn' : 'info'](shown, event.kind);
+      tools.emit({ event: event.kind, ...shown });
+      for (const watcher of watchers) watcher(event);
+    },
+  });
+  const profile = sayAdapter(tools.logger, node.adapter);
+  return {
+    ready: { thumbprint: node.status().thumbprint, owner: node.status().owner, profile },
+    handlers: handlersOf(node, desk, watchers),
+    started: () => (options.enrol ? showCode(node, options.trace === true, tools.emit) : undefined),
+    vitals: () => node.vitals(),
+    close: () => node.close(),
+  };
 }
 
 async function showCode(node: PneNode, asJson: boolean, emit: (event: object) => void): Promise<void> {
@@ -71,6 +99,11 @@ function loggable(event: PneEvent): Record<string, unknown> {
 
 export function joinQuestion({ user, gateway, claimedName }: JoinView): string {
   return `Gateway "${gateway}" of ${user} invites this device to the network "${claimedName}" (so they call it).`;
+}
+
+/** To whoever reads the log of a daemon without a terminal. */
+export function showQuestion(view: JoinView, stateOption = ''): void {
+  process.stderr.write(`${joinQuestion(view)}\n  answer with: cpns pne answer join|decline${stateOption}\n`);
 }
 
 async function askPerson(asker: Asker, view: JoinView, answer: (join: boolean) => void): Promise<void> {

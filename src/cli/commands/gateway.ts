@@ -49,11 +49,14 @@ function enrol(): Command {
 function run(): Command {
   const command = withRadio(withDaemon(new Command('run')))
     .description('serve until SIGTERM or Ctrl-C')
+    .option('--with-pne <dir>', "run this host's PNE as well, on the same adapter: its state directory")
+    .option('--pne-config <file>', 'its configuration (else where `cpns pne run` looks)')
     .action(async (options) => (await import('../actions/gateway-run.ts')).gatewayRun(options));
   return examples(
     command,
     'cpns gateway run --adapter hci:1',
     'cpns gateway run --capture gw.btsnoop --keylog gw.keys',
+    'cpns gateway run --with-pne ~/.local/state/cpns/pne',
   );
 }
 
