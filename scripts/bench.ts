@@ -7,6 +7,7 @@ import { writeFileSync } from 'node:fs';
 import { release } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { benchBackEnds } from './bench/back-ends.ts';
 import { benchEstablishment } from './bench/establishment.ts';
 import { benchLink } from './bench/link.ts';
 import { type BenchSection, missedOf, reportOf, toMarkdown } from './bench/report.ts';
@@ -17,8 +18,10 @@ const HELP = `Usage: npx tsx scripts/bench.ts [options]
 Measures on the virtual radio, with real noble and bleno, and prints a markdown report. About four minutes.
 
 Options:
-  --only NAME   establishment, link or server; may be repeated
-  --runs N      runs of the establishment (12) and of each link radio (3), blocks of the server's registrations (5)
+  --only NAME   establishment, link, server or back-ends; may be repeated. back-ends, which compares the two Bluetooth
+                back-ends in about four minutes, runs only where it is named
+  --runs N      runs of the establishment (12), of each link radio (3) and of each back-end (5), blocks of the server's
+                registrations (5)
   --kernel      parties on adapters of this kernel, the radio behind /dev/vhci: as root; scripts/guest/bench does it in
                 a guest, at 30 ms with 6 packets; establishment and link only
   --quick       a rough look in under a minute
@@ -31,6 +34,7 @@ Examples:
   npx tsx scripts/bench.ts --quick
   npx tsx scripts/bench.ts --only establishment --runs 30
   npx tsx scripts/bench.ts --only link --only server --json bench.json
+  npx tsx scripts/bench.ts --only back-ends
   npx tsx scripts/bench.ts --strict --write
 `;
 
@@ -65,7 +69,12 @@ const BENCHES: Readonly<Record<string, (settings: Settings) => Promise<BenchSect
       onProgress,
     });
   },
+  'back-ends': ({ runs, quick, onProgress }) =>
+    benchBackEnds({ runs: runs ?? (quick ? 1 : 5), onProgress, ...(quick && { flowMs: 500 }) }),
 };
+
+/** Compares what is installed for development only. */
+const ONLY_BY_NAME = 'back-ends';
 
 function fail(message: string): never {
   process.stderr.write(`bench: ${message}; see --help\n`);
@@ -103,8 +112,8 @@ async function main(): Promise<void> {
   const { quick, kernel } = options;
   const sections: BenchSection[] = [];
   for (const [name, bench] of Object.entries(BENCHES)) {
-    if (options.only.length > 0 && !options.only.includes(name)) continue;
-    if (kernel && name === 'server') continue;
+    if (options.only.length > 0 ? !options.only.includes(name) : name === ONLY_BY_NAME) continue;
+    if (kernel && (name === 'server' || name === ONLY_BY_NAME)) continue;
     const onProgress = (line: string) => process.stderr.write(`${name}: ${line}\n`);
     onProgress('begins');
     sections.push(await bench({ runs, quick, kernel, onProgress }));

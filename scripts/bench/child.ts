@@ -29,10 +29,19 @@ export class Child<O extends Orders> {
   readonly #waiting = new Map<number, Waiting>();
   #ids = 0;
 
-  /** @param onNote what the party says unasked */
-  constructor(file: string, name: string, onNote: (note: unknown) => void = () => {}) {
+  /**
+   * @param onNote what the party says unasked
+   * @param nodeOptions beside those of this process
+   */
+  constructor(
+    file: string,
+    name: string,
+    onNote: (note: unknown) => void = () => {},
+    nodeOptions: readonly string[] = [],
+  ) {
     this.#name = name;
     this.#process = fork(file, [], {
+      execArgv: [...process.execArgv, ...nodeOptions],
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
       serialization: 'advanced',
     });

@@ -6,7 +6,7 @@
 import { ATT_WRITE_COMMAND, openService, valuePdu } from '../../src/bluetooth/att.ts';
 import { CentralLink } from '../../src/bluetooth/central-link.ts';
 import { CPNS_DOWN_UUID, CPNS_SERVICE_UUID, CPNS_UP_UUID } from '../../src/bluetooth/gatt-service.ts';
-import { openCentral, openPeripheral } from '../../src/bluetooth/open.ts';
+import { type BackEnd, openCentral, openPeripheral } from '../../src/bluetooth/open.ts';
 import type { GattLink, Sighting } from '../../src/bluetooth/ports.ts';
 import { Link, type LinkEvent } from '../../src/link/link.ts';
 import { driveLink, type LinkDriver } from '../../src/nodes/link-driver.ts';
@@ -50,7 +50,8 @@ const AEAD = (() => {
   return { key, nonce, plaintext, sealed: primitives.aeadSeal(key, nonce, plaintext) };
 })();
 
-const [role = '', moniker = ''] = process.argv.slice(2);
+const [role = '', moniker = '', backEnd] = process.argv.slice(2);
+const choice = { backEnd: backEnd as BackEnd | undefined };
 let gatt: GattLink;
 let link: Link;
 let driver: LinkDriver;
@@ -62,7 +63,7 @@ let shut = async (): Promise<void> => {};
 
 async function connect(): Promise<void> {
   if (role === 'peripheral') {
-    const peripheral = await openPeripheral(moniker);
+    const peripheral = await openPeripheral(moniker, choice);
     shut = () => peripheral.close();
     const linked = new Promise<GattLink>((resolve) => {
       peripheral.onLink = resolve;
@@ -71,7 +72,7 @@ async function connect(): Promise<void> {
     gatt = await linked;
     return;
   }
-  const central = await openCentral(moniker);
+  const central = await openCentral(moniker, choice);
   shut = () => central.close();
   const { address } = await new Promise<Sighting>((resolve, reject) => {
     central.startScan((seen) => seen.serviceData && resolve(seen)).catch(reject);

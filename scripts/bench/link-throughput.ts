@@ -6,7 +6,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import type { VirtualRadio } from '../../src/bluetooth/open.ts';
+import type { BackEnd, VirtualRadio } from '../../src/bluetooth/open.ts';
 import { DEFAULT_CREDITS } from '../../src/link/link-types.ts';
 import { openAir } from './air.ts';
 import type { Answer, Order } from './link-party.ts';
@@ -22,6 +22,8 @@ export interface LinkThroughputOptions {
   readonly flowMs?: number;
   /** On adapters of this kernel, see air.ts. */
   readonly kernel?: boolean;
+  /** Of both sides. Default: `abandonware`. */
+  readonly backEnd?: BackEnd | undefined;
   /** First credits of both sides. Default: the link's. */
   readonly credits?: number;
   readonly onProgress?: (line: string) => void;
@@ -69,11 +71,11 @@ class Party {
   >();
   #ids = 0;
 
-  constructor(role: Side, moniker: string) {
+  constructor(role: Side, moniker: string, backEnd: BackEnd) {
     const file = fileURLToPath(
       new URL(`./link-party${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url),
     );
-    this.#child = fork(file, [role, moniker], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+    this.#child = fork(file, [role, moniker, backEnd], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
     this.#child.on('message', (message: Answer & { readonly id?: number }) => {
       const failed = message.error === undefined ? undefined : new Error(`${role}: ${message.error}`);
       if (message.id === undefined) this.#failAll(failed ?? new Error(`${role} said nothing of use`));
@@ -339,6 +341,7 @@ export async function runLinkThroughput(options: LinkThroughputOptions = {}): Pr
           flowMs,
           options.credits ?? DEFAULT_CREDITS,
           options.kernel ?? false,
+          options.backEnd ?? 'abandonware',
         ),
       );
     }
@@ -353,12 +356,13 @@ async function oneRun(
   flowMs: number,
   credits: number,
   kernel: boolean,
+  backEnd: BackEnd,
 ): Promise<Figures> {
   // As many controller buffers as two events empty: the radio, not the host interface, sets the pace.
   const air = await openAir({ intervalMs, packetsPerEvent: packets, aclBufferCount: 2 * packets }, kernel);
   const parties = {
-    central: new Party('central', await air.moniker('central')),
-    peripheral: new Party('peripheral', await air.moniker('peripheral')),
+    central: new Party('central', await air.moniker('central'), backEnd),
+    peripheral: new Party('peripheral', await air.moniker('peripheral'), backEnd),
   };
   try {
     const run = new Run(air.radio, parties, (packets * SEGMENT_BYTES) / intervalMs, flowMs, credits);

@@ -33,7 +33,7 @@ export const DEFECTS: readonly Defect[] = [
   defect('N7', 'an oversize write goes out as it is', 'both'),
   defect('N8', 'a peer that refuses the MTU exchange blocks every request', 'both'),
   defect('N10', 'disconnecting what is not connected drops handle 0', 'both'),
-  defect('N11', "giving up a queued connect cancels another's", 'both', 'and that one never settles'),
+  defect('N11', "giving up a queued connect cancels another's", 'both'),
   defect('N12', 'connecting to a vanished peer pends for ever, with all behind it', 'both'),
   defect('N13', 'supervision timeout of 420 ms', 'both'),
   defect('N14', 'what is awaited at a disconnect never settles', 'abandonware'),

@@ -210,11 +210,10 @@ describeBackEnds('GUARD N10: disconnecting a peer that is not connected', () => 
   }
 });
 
-describeBackEnds('GUARD N11: giving up one connect while another is under way', (backEnd) => {
+describeBackEnds('GUARD N11: giving up one connect while another is under way', () => {
   afterEach(cleanUp);
 
-  const outcomes = { abandonware: 'fails', stoprocent: 'never settles' };
-  it(`in noble: cancelling the queued one cancels the other at the controller, which ${outcomes[backEnd]}`, async () => {
+  it('in noble: cancelling the queued one cancels the other at the controller', async () => {
     const radio = await newRadio();
     const [first, second] = [await rawBleno(radio), await rawBleno(radio)];
     const raw = await rawNoble(radio);
@@ -222,10 +221,9 @@ describeBackEnds('GUARD N11: giving up one connect while another is under way', 
     for (const each of [first, second]) each.bleno.stopAdvertising();
     const outcome = a.connectAsync();
     b.connectAsync().catch(() => {});
+    while (peersConnecting(radio) === 0) await new Promise((resolve) => setTimeout(resolve, 5));
     b.cancelConnect();
-    const settled = await settles(outcome, 2000);
-    if (backEnd === 'abandonware') assert.ok(settled instanceof Error);
-    else assert.equal(settled, 'pending');
+    assert.ok((await settles(outcome, 2000)) instanceof Error);
     assert.equal(peersConnecting(radio), 0);
   });
 
@@ -408,6 +406,10 @@ describeBackEnds('GUARD X2 (noble): after everything is closed', () => {
     it(
       guarded ? 'nothing keeps the process' : 'in noble: a timer and listeners on the process stay',
       async () => {
+        // What libraries of earlier tests left runs off within a second; one is mocha's.
+        const limit = performance.now() + 1500;
+        while (timers() > 1 && performance.now() < limit)
+          await new Promise((resolve) => setTimeout(resolve, 20));
         const radio = await newRadio();
         const before = {
           timers: timers(),

@@ -57,17 +57,24 @@ export class AclQueue {
       free -= pending;
       if (pending === 0) without++;
     }
-    for (const [handle, packets] of this.#queues) {
-      let pending = accounts.pending(handle);
-      let sent = 0;
-      while (pending !== undefined && sent < packets.length && free > (pending === 0 ? 0 : without)) {
-        if (pending++ === 0) without--;
-        free--;
-        accounts.write(handle, packets[sent++] as Buffer);
+    // A packet of each in turn: the first of several that have much to say takes no more than the others.
+    for (let sent = true; sent; ) {
+      sent = false;
+      for (const [handle, packets] of this.#queues) {
+        const pending = accounts.pending(handle);
+        if (pending === undefined) {
+          this.#queues.delete(handle);
+          this.#dropping.delete(handle);
+        } else if (free > (pending === 0 ? 0 : without)) {
+          const packet = packets.shift();
+          if (packet === undefined) continue;
+          if (packets.length === 0) this.#queues.delete(handle);
+          if (pending === 0) without--;
+          free--;
+          accounts.write(handle, packet);
+          sent = true;
+        }
       }
-      packets.splice(0, sent);
-      if (pending === undefined || packets.length === 0) this.#queues.delete(handle);
-      if (pending === undefined) this.#dropping.delete(handle);
     }
   }
 }
