@@ -2,12 +2,13 @@
  * A central and a peripheral on one controller, for a host that is a gateway and a PNE at once: one pipe, split in two
  * (hci/split-pipe.ts), so that it works where nobody else may use the adapter as well as where it is shared.
  */
-import { type BackEndChoice, librariesOf } from './back-end.ts';
+import type { BackEndChoice } from './back-end.ts';
 import { centralOn } from './central.ts';
 import type { CentralOptions } from './central-options.ts';
 import { formatMoniker, parseMoniker } from './hci/moniker.ts';
 import { splitPipe } from './hci/split-pipe.ts';
 import { openPipe, readyTransport } from './hci/transport.ts';
+import { librariesOf } from './libraries.ts';
 import { type PeripheralOptions, peripheralOn } from './peripheral.ts';
 import type { Central, Peripheral } from './ports.ts';
 

@@ -2,10 +2,11 @@
  * The front door of this folder: a central or a peripheral from a moniker on the back-end that was chosen, and the
  * virtual radio. Loads the back-end only when one is opened.
  */
-import { type BackEndChoice, librariesOf } from './back-end.ts';
+import type { BackEndChoice } from './back-end.ts';
 import { centralOn } from './central.ts';
 import type { CentralOptions } from './central-options.ts';
 import { openTransport } from './hci/transport.ts';
+import { librariesOf } from './libraries.ts';
 import { type PeripheralOptions, peripheralOn } from './peripheral.ts';
 import type { Central, Peripheral } from './ports.ts';
 

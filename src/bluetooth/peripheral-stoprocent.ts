@@ -7,6 +7,7 @@ import { CPNS_DOWN_UUID, CPNS_SERVICE_UUID, CPNS_UP_UUID } from './gatt-service.
 import { valueHandleOf, withDeviceName } from './guards/bleno.ts';
 import {
   guardStoprocentBleno,
+  NoManagement,
   type StoprocentBleno,
   type StoprocentBlenoBindings,
 } from './guards/bleno-stoprocent.ts';
@@ -27,7 +28,9 @@ export function loadStoprocentBleno(transport: HciTransport): StoprocentBleno {
       const BlenoClass = requireFile('lib/bleno.js') as new (
         bindings: StoprocentBlenoBindings,
       ) => StoprocentBleno;
-      return new BlenoClass(new Bindings({}));
+      const bindings = new Bindings({});
+      bindings._hci.BluetoothHciSocket = NoManagement;
+      return new BlenoClass(bindings);
     }),
   );
 }

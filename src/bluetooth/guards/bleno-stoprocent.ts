@@ -68,7 +68,6 @@ export function guardStoprocentBleno(
   const hci = bindings._hci;
   guardAclQueue(hci, transport);
   guardConnectionComplete(bindings, transport, maxLinks);
-  hci.BluetoothHciSocket = NoManagement;
   hci._userChannel = false; // the channel is the transport's business, whatever HCI_CHANNEL_USER says
   bindings._gatt.maxMtu = OUR_ATT_MTU;
   guardAttRequests(bindings._gatt);
@@ -118,8 +117,11 @@ function guardConnectionComplete(
   };
 }
 
-/** GUARD(S3): it opens a management socket of the kernel for each central, for keys that it never gets to store. */
-class NoManagement {
+/**
+ * GUARD(S3): it opens a management socket of the kernel for each central, for keys that it never gets to store, and takes
+ * the constructor for it from where it took its controller. Given before anything else.
+ */
+export class NoManagement {
   on(): void {}
   bindControl(): void {}
   start(): void {}

@@ -88,7 +88,7 @@ export function guardStoprocentNoble(copy: StoprocentNobleCopy, transport: HciTr
  * transport has reset a controller that is ours alone.
  */
 function guardReset(hci: StoprocentNobleHci): void {
-  hci.reset = () => {};
+  hci.reset = () => void hci.emit('reset');
 }
 
 /** Takes one device out of every cache. */
