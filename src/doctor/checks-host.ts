@@ -72,9 +72,9 @@ export const HOST_CHECKS = {
   'state-not-usable': {
     severity: 'error',
     title: 'The state directory belongs to somebody else',
-    sentence: '{dir} belongs to {owner}, and this user may not write there',
-    command: 'sudo chown -R "$(id -un)": {dir}',
-    more: 'That happens when a command was run with `sudo` once. Where a service of its own user runs it, leave it to that user: `sudo -u cpns cpns doctor`.',
+    sentence: '{dir} belongs to {owner}, and {who} may not write there',
+    command: 'sudo chown -R {user}: {dir}',
+    more: 'That happens when a command was run with `sudo` once, or a backup was put back as root.',
   },
   'state-open': {
     severity: 'warning',

@@ -106,18 +106,24 @@ export interface RoleFacts {
   readonly daemon: Seen<Readonly<Record<string, unknown>> | 'none' | 'silent'>;
   readonly enrolled: Seen<boolean>;
   /** A systemd unit for it gives it the capabilities. */
-  readonly unit: { readonly name: string; readonly capable: boolean } | undefined;
+  readonly unit:
+    | { readonly name: string; readonly user: string | undefined; readonly capable: boolean }
+    | undefined;
   /** Of a gateway that knows its server. */
   readonly server: ServerFacts | undefined;
 }
 
 export interface StateFacts {
   readonly exists: boolean;
-  /** This user may list it and write into it. */
+  /** This process may look into it. */
+  readonly visible: boolean;
+  /** Whoever runs the role may write into it. */
   readonly usable: boolean;
   /** Others may look into it. */
   readonly open: boolean;
   readonly owner: string;
+  /** The user of the service that it is for; undefined for whoever runs this. */
+  readonly user: string | undefined;
   readonly freeBytes: Seen<number>;
 }
 

@@ -68,8 +68,8 @@ function hidden(
   others: readonly ProcessFact[],
 ): readonly Finding[] {
   if (up === false) return [{ check: 'adapter-unfinished', adapter: use.index }];
-  // Our own daemon may have it: that is what a user channel is for.
-  if (runs && use.channel === 'user') return [];
+  // Our own daemon may have it: that is what a user channel is for. So may one that this user can't ask.
+  if (use.channel === 'user' && (runs || use.role?.daemon.seen === false)) return [];
   const [holder] = others;
   return [
     {

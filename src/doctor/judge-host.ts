@@ -70,7 +70,7 @@ export function judgeRole(facts: RoleFacts, host: HostFacts): readonly Finding[]
     findings.push({ check: 'daemon-silent', ...restartOf(facts, { role }) });
   }
   const dir = shellWord(stateDir);
-  if (known(facts.enrolled) === false && facts.state.usable && role !== 'server') {
+  if (known(facts.enrolled) === false && facts.state.exists && role !== 'server') {
     findings.push({ check: `${role}-not-enrolled`, values: { dir } });
   }
   if (facts.server) findings.push(...judgeServer(facts.server, facts, host));
@@ -94,7 +94,11 @@ export function restartOf(
 }
 
 function judgeState({ role, stateDir, state }: RoleFacts): readonly Finding[] {
-  const values = { role, dir: shellWord(stateDir), owner: state.owner };
+  const { owner, user } = state;
+  const values = {
+    ...{ role, dir: shellWord(stateDir), owner, who: user ?? 'this user' },
+    user: user ?? '"$(id -un)"',
+  };
   const findings: Finding[] = [];
   if (!state.exists) findings.push({ check: 'state-missing', values });
   else if (!state.usable) findings.push({ check: 'state-not-usable', values });

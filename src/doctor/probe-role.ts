@@ -3,9 +3,10 @@
  * Writes nothing: databases are opened to look only, and no lock is taken.
  */
 import { X509Certificate } from 'node:crypto';
-import { accessSync, constants, statSync } from 'node:fs';
+import { accessSync, constants, copyFileSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
 import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { parseMoniker } from '../bluetooth/hci/moniker.ts';
 import { ConfigError } from '../config/config-error.ts';
@@ -17,7 +18,7 @@ import { ServerSchema } from '../config/server-config.ts';
 import { callControl, NoDaemonError } from '../nodes/control-socket.ts';
 import { openGatewayStore } from '../store/gateway-store.ts';
 import { openPneStore } from '../store/pne-store.ts';
-import { type RoleFacts, type Seen, type StateFacts, seen, unseen } from './facts.ts';
+import { known, type RoleFacts, type Seen, type StateFacts, seen, unseen } from './facts.ts';
 import { codeOf, exists, textOf } from './files.ts';
 import { probeServer } from './probe-server.ts';
 
@@ -29,16 +30,31 @@ export interface RolePlaces {
   readonly config?: string | undefined;
 }
 
+/** Where the package's units keep the state of roles. */
+const SERVICE_STATE = '/var/lib/cpns';
+
 /** Whether anything of a role is on this host. */
 export function isRoleHere(role: Role): boolean {
-  return configFile(role) !== undefined || exists(stateDirectory(role));
+  return configFile(role) !== undefined || exists(statePlace(role, undefined));
+}
+
+/** The state that was named, this user's own, or that of a service. */
+function statePlace(role: Role, named: string | undefined): string {
+  const own = stateDirectory(role, named);
+  const { CPNS_STATE, STATE_DIRECTORY } = process.env;
+  if (named || CPNS_STATE || STATE_DIRECTORY || exists(own)) return own;
+  const ofService = join(SERVICE_STATE, role);
+  return exists(ofService) ? ofService : own;
 }
 
 export async function probeRole(role: Role, places: RolePlaces = {}, root = ''): Promise<RoleFacts> {
   const config = readRoleConfig(role, places.config);
-  const stateDir = stateDirectory(role, places.state);
-  const state = await probeState(stateDir);
-  const store = state.usable ? readStore(role, stateDir) : undefined;
+  const stateDir = statePlace(role, places.state);
+  const unit = unitOf(role, root);
+  const user = unit !== undefined && dirname(stateDir) === SERVICE_STATE ? unit.user : undefined;
+  const state = await probeState(stateDir, user);
+  const daemon: RoleFacts['daemon'] = state.exists ? await probeDaemon(stateDir) : seen('none');
+  const store = state.visible ? readStore(role, stateDir, known(daemon) === 'none') : undefined;
   const url = config.url ?? store?.url;
   return {
     role,
@@ -50,9 +66,9 @@ export async function probeRole(role: Role, places: RolePlaces = {}, root = ''):
     profile: config.profile,
     stateDir,
     state,
-    daemon: state.exists ? await probeDaemon(stateDir) : seen('none'),
+    daemon,
     enrolled: store?.enrolled ?? unseen(`${stateDir} can't be read`),
-    unit: unitOf(role, root),
+    unit,
     server: url === undefined ? undefined : await probeServer(url, store?.caPem),
   };
 }
@@ -98,18 +114,24 @@ export async function probeRadio(adapter: string): Promise<boolean | undefined> 
   });
 }
 
-async function probeState(path: string): Promise<StateFacts> {
+/** @param user whose service it belongs to; undefined for whoever runs this */
+async function probeState(path: string, user: string | undefined): Promise<StateFacts> {
   let place = path;
   while (!exists(place) && dirname(place) !== place) place = dirname(place);
   const freeBytes = await freeOf(place);
   try {
     const { mode, uid } = statSync(path);
-    const owner = uid === process.getuid?.() ? 'this user' : ownerOf(uid);
-    return { exists: true, usable: mayUse(path), open: (mode & 0o077) !== 0, owner, freeBytes };
+    const owner = ownerOf(uid);
+    const visible = mayUse(path);
+    const usable = user === undefined ? visible : owner === user;
+    return { exists: true, visible, usable, open: (mode & 0o077) !== 0, owner, user, freeBytes };
   } catch (error) {
     // Behind a directory that this user may not enter there may well be one.
     const hidden = codeOf(error) === 'EACCES';
-    return { exists: hidden, usable: false, open: false, owner: 'somebody else', freeBytes };
+    return {
+      ...{ exists: hidden, visible: false, usable: hidden && user !== undefined, open: false },
+      ...{ owner: 'somebody else', user, freeBytes },
+    };
   }
 }
 
@@ -124,7 +146,7 @@ async function freeOf(path: string): Promise<Seen<number>> {
 
 function ownerOf(uid: number): string {
   const line = (textOf('/etc/passwd') ?? '').split('\n').find((text) => text.split(':')[2] === String(uid));
-  return `the user ${line?.split(':')[0] ?? uid}`;
+  return line?.split(':')[0] ?? `user ${uid}`;
 }
 
 function mayUse(path: string): boolean {
@@ -156,26 +178,50 @@ interface ReadStore {
   readonly url?: string | undefined;
 }
 
-function readStore(role: Role, stateDir: string): ReadStore | undefined {
-  const options = { readOnly: true, skipIntegrityCheck: true, busyTimeoutMs: 0 };
+/** @param resting no daemon has the database open */
+function readStore(role: Role, stateDir: string, resting: boolean): ReadStore | undefined {
   if (role === 'server') return undefined;
   const path = join(stateDir, `${role}.sqlite`);
   if (!exists(path)) return { enrolled: seen(false) };
+  // Even to read a database that rests SQLite makes files beside it: a copy is looked at then, and nothing is touched.
+  const folder = resting ? mkdtempSync(join(tmpdir(), 'cpns-doctor-')) : undefined;
   try {
-    if (role === 'pne') {
-      const store = openPneStore(path, options);
-      const owned = store.ownership() !== undefined;
-      store.close();
-      return { enrolled: seen(owned) };
-    }
-    const store = openGatewayStore(path, options);
-    const enrolment = store.enrolment();
+    const file = folder === undefined ? path : copyDatabase(path, folder);
+    return role === 'pne' ? readPneStore(file) : readGatewayStore(file);
+  } catch (error) {
+    return { enrolled: unseen(`${path} can't be read (${codeOf(error)})`) };
+  } finally {
+    if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function copyDatabase(path: string, folder: string): string {
+  const copy = join(folder, 'copy.sqlite');
+  copyFileSync(path, copy);
+  if (exists(`${path}-wal`)) copyFileSync(`${path}-wal`, `${copy}-wal`);
+  return copy;
+}
+
+const TO_LOOK = { readOnly: true, skipIntegrityCheck: true, busyTimeoutMs: 0 } as const;
+
+function readPneStore(path: string): ReadStore {
+  const store = openPneStore(path, TO_LOOK);
+  try {
+    return { enrolled: seen(store.ownership() !== undefined) };
+  } finally {
     store.close();
+  }
+}
+
+function readGatewayStore(path: string): ReadStore {
+  const store = openGatewayStore(path, TO_LOOK);
+  try {
+    const enrolment = store.enrolment();
     if (enrolment === undefined) return { enrolled: seen(false) };
     const ca = new X509Certificate(enrolment.answer.certificates.ca);
     return { enrolled: seen(true), caPem: ca.toString(), url: enrolment.serverUrl };
-  } catch (error) {
-    return { enrolled: unseen(`${path} can't be read (${codeOf(error)})`) };
+  } finally {
+    store.close();
   }
 }
 
@@ -185,7 +231,8 @@ function unitOf(role: Role, root: string): RoleFacts['unit'] {
     const text = textOf(`${root}${folder}/${name}`);
     if (text === undefined) continue;
     const given = /^AmbientCapabilities=(.*)$/m.exec(text)?.[1] ?? '';
-    return { name, capable: /CAP_NET_RAW/.test(given) && /CAP_NET_ADMIN/.test(given) };
+    const user = /^User=([a-z_][a-z0-9_-]*)$/m.exec(text)?.[1];
+    return { name, user, capable: /CAP_NET_RAW/.test(given) && /CAP_NET_ADMIN/.test(given) };
   }
   return undefined;
 }

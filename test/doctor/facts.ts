@@ -62,7 +62,10 @@ export const GATEWAY: RoleFacts = {
   randomAddress: true,
   profile: undefined,
   stateDir: '/var/lib/cpns/gateway',
-  state: { exists: true, usable: true, open: false, owner: 'this user', freeBytes: seen(1e9) },
+  state: {
+    ...{ exists: true, visible: true, usable: true, open: false, owner: 'pi', user: undefined },
+    freeBytes: seen(1e9),
+  },
   daemon: seen('none'),
   enrolled: seen(true),
   unit: undefined,

@@ -59,7 +59,7 @@ const ROWS: readonly Row[] = [
     check: 'no-permission',
     facts: spoiled({
       host: { capabilities: seen({ netRaw: false, netAdmin: false }) },
-      role: { unit: { name: 'cpns-gateway.service', capable: true } },
+      role: { unit: { name: 'cpns-gateway.service', user: 'cpns', capable: true } },
     }),
     severity: 'hint',
   },
@@ -100,10 +100,16 @@ const ROWS: readonly Row[] = [
   {
     check: 'state-not-usable',
     facts: spoiled({
-      role: { stateDir: "/a b'c", state: { ...GATEWAY.state, usable: false, owner: 'the user cpns' } },
+      role: { stateDir: "/a b'c", state: { ...GATEWAY.state, usable: false, owner: 'root' } },
     }),
-    says: /belongs to the user cpns/,
+    says: /belongs to root, and this user may not write there/,
     command: `sudo chown -R "$(id -un)": '/a b'\\''c'`,
+  },
+  {
+    check: 'state-not-usable',
+    facts: spoiled({ role: { state: { ...GATEWAY.state, usable: false, owner: 'root', user: 'cpns' } } }),
+    says: /belongs to root, and cpns may not write there/,
+    command: 'sudo chown -R cpns: /var/lib/cpns/gateway',
   },
   {
     check: 'state-open',
@@ -124,7 +130,7 @@ const ROWS: readonly Row[] = [
   {
     check: 'daemon-silent',
     facts: spoiled({
-      role: { daemon: seen('silent'), unit: { name: 'cpns-gateway.service', capable: true } },
+      role: { daemon: seen('silent'), unit: { name: 'cpns-gateway.service', user: 'cpns', capable: true } },
     }),
     command: 'sudo systemctl restart cpns-gateway.service',
   },
@@ -372,6 +378,17 @@ describe('the judgement', () => {
       adapter: { up: seen(true), info: seen('hidden') },
     });
     assert.deepEqual(judge(facts).findings, []);
+  });
+
+  it("does not suspect strangers where it is a service's daemon that it can't ask", () => {
+    const facts = spoiled({
+      role: { daemon: unseen('its control socket is for its own user') },
+      adapter: { up: seen(true), info: seen('hidden') },
+      kernel: { hciPrograms: unseen('only root sees') },
+    });
+    const { findings, unseen: hidden } = judge(facts);
+    assert.deepEqual(findings, []);
+    assert.ok(hidden.some(({ what }) => what === 'gateway: its daemon'));
   });
 
   it('does not mind bluetoothd beside a user channel', () => {
