@@ -25,9 +25,9 @@ export async function openBoth(
 ): Promise<{ readonly central: Central; readonly peripheral: Peripheral }> {
   const parsed = parseMoniker(moniker);
   const name = formatMoniker(parsed);
-  const { pipe, before } = await openPipe(parsed, options.profile);
+  const { pipe, before } = await openPipe(parsed, options);
   const libraries = librariesOf(options);
-  const halves = splitPipe(pipe, options.capture);
+  const halves = splitPipe(pipe, options.capture, options.again);
   let told = false;
   const each: BothOptions = {
     ...options,

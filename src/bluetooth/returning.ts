@@ -75,7 +75,7 @@ export async function openReturningBoth(
   };
 }
 
-type EachTime = Required<Pick<CentralOptions, 'onGone' | 'appendCapture'>>;
+type EachTime = Required<Pick<CentralOptions, 'onGone' | 'again'>>;
 
 /** What is opened at a time, one port or two, and nothing while the adapter is away. */
 class Keeper<Opened> {
@@ -94,7 +94,7 @@ class Keeper<Opened> {
   }
 
   async open(): Promise<Opened> {
-    this.opened = await this.#open({ onGone: (error) => this.#lost(error), appendCapture: this.#wasOpen });
+    this.opened = await this.#open({ onGone: (error) => this.#lost(error), again: this.#wasOpen });
     this.#wasOpen = true;
     return this.opened;
   }

@@ -18,7 +18,14 @@ import {
   peripheralOn,
   timed,
 } from './adapter-ports.ts';
-import { command, kernelComplaints, loadKernelBluetooth, powerUp, startRadioProcess } from './kernel.ts';
+import {
+  command,
+  kernelComplaints,
+  loadKernelBluetooth,
+  powerUp,
+  startBluetoothd,
+  startRadioProcess,
+} from './kernel.ts';
 
 const PARTY = join(import.meta.dirname, 'raw-party.js');
 /** The kernel ends a link that nobody holds any more after 2 s, 4 s where it was not the one to connect. */
@@ -132,6 +139,22 @@ describe('adapters shared with the kernel', function () {
     assert.notEqual(await next(5_000), 'pending', 'advertising');
     const { address } = await sightingOf(central, 1);
     await linked(central, peripheral, address);
+  });
+
+  it('a bluetoothd that comes later and takes every adapter leaves links and announcements', async () => {
+    const peripheral = await peripheralOn(raw(1), 1);
+    await peripheralOn(raw(2), 3);
+    const central = await centralOn(raw(0));
+    const [up, down] = await linked(central, peripheral, (await sightingOf(central, 1)).address);
+    const ends = Promise.race([closed(up), closed(down)]);
+    const bluetoothd = await startBluetoothd();
+    try {
+      assert.equal(await settles(ends, 5_000), 'pending');
+      assert.equal((await flood(up, down, 20)).length, 20);
+      assert.notEqual(await settles(sightingOf(central, 3), 5_000), 'pending');
+    } finally {
+      await bluetoothd.stop();
+    }
   });
 
   it('a reset by another program ends links and port with that reason, and it can be opened again', async () => {

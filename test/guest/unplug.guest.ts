@@ -105,6 +105,21 @@ describe('adapters taken from the kernel and pulled out', function () {
     assert.equal((await flood(up, down, 20)).length, 20);
   });
 
+  it('come back although a bluetoothd powers whatever is plugged in', async () => {
+    const peripheral = await peripheralOn(user(1), 1);
+    const central = kept(await openReturningCentral(user(0), { waitMs: PATIENCE_MS }));
+    const bluetoothd = await startBluetoothd();
+    try {
+      const plugIn = pullOut(0);
+      await until('waiting', () => central.radio.state === 'waiting');
+      await plugIn();
+      await until('ready', () => central.radio.state === 'ready');
+      await linked(central, peripheral, (await sightingOf(central, 1)).address);
+    } finally {
+      await bluetoothd.stop();
+    }
+  });
+
   it('carry both roles at once, each link by itself', async () => {
     const host = await bothOn(user(0), 1, { randomAddress: true });
     const pne = await peripheralOn(user(1), 2);

@@ -10,6 +10,7 @@ import { formatAddress } from './own-address.ts';
 const NO_INDEX = 0xffff;
 const READ_INDEX_LIST = 0x0003;
 const READ_INFO = 0x0004;
+const SET_POWERED = 0x0005;
 const GET_CONNECTIONS = 0x0015;
 const READ_SYSTEM_CONFIG = 0x004b;
 const COMMAND_COMPLETE = 0x0001;
@@ -109,6 +110,11 @@ export class Management {
       .map((at) => ({ address: formatAddress(answer.subarray(at)), type: answer[at + 6] ?? 0 }));
   }
 
+  /** Powers a controller for everybody. The kernel lets only whoever has CAP_NET_ADMIN. */
+  async setPowered(index: number, powered: boolean): Promise<void> {
+    await this.#ask(SET_POWERED, index, 4, Buffer.from([powered ? 1 : 0]));
+  }
+
   close(): void {
     this.#waiting = undefined;
     this.#socket.removeAllListeners();
@@ -116,8 +122,10 @@ export class Management {
   }
 
   /** @param least bytes that an answer has to have @throws ManagementError */
-  #ask(opcode: number, index: number, least: number): Promise<Buffer> {
-    const request = Buffer.alloc(HEADER_BYTES);
+  #ask(opcode: number, index: number, least: number, parameters: Buffer = Buffer.alloc(0)): Promise<Buffer> {
+    const request = Buffer.alloc(HEADER_BYTES + parameters.length);
+    parameters.copy(request, HEADER_BYTES);
+    request.writeUInt16LE(parameters.length, 4);
     request.writeUInt16LE(opcode, 0);
     request.writeUInt16LE(index, 2);
     return new Promise((resolve, reject) => {

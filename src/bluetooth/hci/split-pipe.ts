@@ -46,9 +46,10 @@ interface QueuedCommand {
 /**
  * @param pipe is the halves' from now on, and closed when both are
  * @param capture path of a btsnoop file that gets every packet of the controller
+ * @param append goes on in that file
  */
-export function splitPipe(pipe: HciPipe, capture?: string): SplitPipe {
-  return new Splitter(pipe, capture);
+export function splitPipe(pipe: HciPipe, capture?: string, append = false): SplitPipe {
+  return new Splitter(pipe, capture === undefined ? undefined : new BtsnoopWriter(capture, append));
 }
 
 export interface SplitPipe {
@@ -109,9 +110,9 @@ class Splitter implements SplitPipe {
   #initiating = false;
   #held: { readonly half: Half; readonly packet: Buffer; readonly timer: NodeJS.Timeout } | undefined;
 
-  constructor(pipe: HciPipe, capture: string | undefined) {
+  constructor(pipe: HciPipe, capture: BtsnoopWriter | undefined) {
     this.pipe = pipe;
-    this.#capture = capture === undefined ? undefined : new BtsnoopWriter(capture);
+    this.#capture = capture;
     this.#acl = new AclGate((packet) => this.#toController(packet));
     pipe.onPacket = (packet) => this.#receive(packet);
     pipe.onEnd = (error) => {

@@ -19,13 +19,17 @@ import {
 } from './own-address.ts';
 import type { HciPipe } from './pipe.ts';
 import { openStreamPipe } from './stream-pipe.ts';
+import { takeBack } from './take-back.ts';
 import { BluetoothUnavailableError } from './unavailable.ts';
 
 export interface TransportOptions {
   /** Path of a btsnoop file that gets every packet; overwritten. Default: none. */
   readonly capture?: string | undefined;
-  /** Go on in the capture file that is there. Default: false. */
-  readonly appendCapture?: boolean | undefined;
+  /**
+   * The same owner had it before: the capture file goes on, and an adapter that was powered on or off meanwhile is brought
+   * back to how it was. Default: false.
+   */
+  readonly again?: boolean | undefined;
   /** Use a random static address instead of the controller's public one. Default: false. */
   readonly randomAddress?: boolean | undefined;
   /** Firmware profile: the name of one, or a file. Default: the one that fits the adapter. */
@@ -79,7 +83,7 @@ export async function openTransport(
   options: TransportOptions = {},
 ): Promise<ReadyTransport> {
   const parsed: Moniker = parseMoniker(moniker);
-  const { pipe, before } = await openPipe(parsed, options.profile);
+  const { pipe, before } = await openPipe(parsed, options);
   return readyTransport(formatMoniker(parsed), pipe, before, options);
 }
 
@@ -90,14 +94,12 @@ export async function openTransport(
  */
 export async function openPipe(
   moniker: Moniker,
-  profile?: string,
+  { profile, again }: TransportOptions,
 ): Promise<{ readonly pipe: HciPipe; readonly before: ChosenProfile }> {
   const before = chooseProfile(systemIdentity(moniker), profile);
-  const pipe =
-    moniker.kind === 'hci'
-      ? openNativePipe({ ...moniker, channel: moniker.channel ?? before.settings.channel.use })
-      : await openStreamPipe(moniker);
-  return { pipe, before };
+  if (moniker.kind !== 'hci') return { pipe: await openStreamPipe(moniker), before };
+  const adapter = { ...moniker, channel: moniker.channel ?? before.settings.channel.use };
+  return { pipe: again ? await takeBack(adapter) : openNativePipe(adapter), before };
 }
 
 /** A transport on a pipe, once the controller has answered; the pipe is closed when it does not. */
@@ -157,7 +159,7 @@ export class HciTransport extends EventEmitter {
     this.#pipe = pipe;
     this.#randomAddress = options.randomAddress === true;
     this.#capture =
-      options.capture === undefined ? undefined : new BtsnoopWriter(options.capture, options.appendCapture);
+      options.capture === undefined ? undefined : new BtsnoopWriter(options.capture, options.again);
     // An 'error' with no listener would be thrown; what matters is also said through `gone`.
     this.on('error', () => {});
     pipe.onPacket = (packet) => this.#receive(packet);
