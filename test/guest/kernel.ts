@@ -149,7 +149,10 @@ export async function settled(indices: readonly number[]): Promise<void> {
 /** Powers adapters as a system does that shares them: what raw mode needs. */
 export async function powerUp(indices: readonly number[]): Promise<void> {
   await settled(indices);
-  for (const index of indices) await command('hciconfig', `hci${index}`, 'up');
+  for (const index of indices) {
+    const isUp = /UP RUNNING/.test(await command('hciconfig', `hci${index}`));
+    if (!isUp) await command('hciconfig', `hci${index}`, 'up');
+  }
 }
 
 const COMPLAINT =

@@ -20,5 +20,8 @@ const address = await new Promise<string>((resolve, reject) => {
   central.startScan((sighting) => resolve(sighting.address)).catch(reject);
 });
 await central.connect(address, { deadlineMs: 20_000 });
-createInterface({ input: process.stdin }).once('line', (how) => ends[how]?.(() => central.close()));
+createInterface({ input: process.stdin }).once('line', (how) => {
+  process.stdin.destroy(); // nothing but Bluetooth may keep the process
+  ends[how]?.(() => central.close());
+});
 console.log('LINKED');

@@ -77,7 +77,8 @@ describe('adapters shared with the kernel', function () {
     assert.equal((await flood(up, down, 10)).length, 10);
   });
 
-  it('a process that ends in any way ends its link, and the kernel has nothing to say', async () => {
+  it('a process that ends in any way ends its link, and the kernel has nothing to say', async function () {
+    this.timeout(240_000);
     const peripheral = await peripheralOn(raw(1), 1);
     for (const how of ['close', 'exit', 'throw', 'SIGTERM', 'SIGKILL', 'exit', 'SIGKILL'] as const) {
       const child = spawn(process.execPath, [PARTY, raw(0)], { stdio: ['pipe', 'pipe', 'ignore'] });
@@ -109,9 +110,10 @@ describe('adapters shared with the kernel', function () {
         ),
       );
       assert.equal(value, 'timeout');
-      assert.ok(ms < 2000, `${ms} ms`);
+      assert.ok(ms < 4000, `${ms} ms`);
     });
-    assert.ok(standstill < 500, `${standstill} ms`);
+    // The package's own way stands still for the 20 s that the kernel tries.
+    assert.ok(standstill < 2000, `${standstill} ms`);
     await linked(central, peripheral, other.address);
   });
 
@@ -121,7 +123,8 @@ describe('adapters shared with the kernel', function () {
     let heard = 0;
     await central.startScan(() => heard++);
     await command('hcitool', '-i', hci(0), 'cmd', '0x08', '0x000c', '00', '00');
-    const next = (limitMs: number) => {
+    const next = async (limitMs: number) => {
+      await new Promise((resolve) => setTimeout(resolve, 500)); // what was under way is through
       const before = heard;
       return settles(
         new Promise<void>((resolve) => {
