@@ -2,7 +2,7 @@
  * Adapters that are taken from the kernel (user channel) and pulled out, on our radio behind /dev/vhci: noticed in time, and
  * waited for by ports and by daemons; with both roles on one; and beside a bluetoothd that comes later.
  */
-// guest: --timeout 420
+// guest: --timeout 540
 import assert from 'node:assert/strict';
 import type { KernelAdapter } from '../../src/bluetooth/open.ts';
 import { openReturningCentral } from '../../src/bluetooth/returning.ts';
@@ -161,7 +161,8 @@ describe('adapters taken from the kernel and pulled out', function () {
     }
   });
 
-  it('are waited for by gateway and PNE, which resume their network by themselves', async () => {
+  it('are waited for by gateway and PNE, which resume their network by themselves', async function () {
+    this.timeout(300_000);
     const air = { dropLink: () => false, close: async () => {} };
     const world = await FourProcesses.open({
       patienceMs: PATIENCE_MS,
