@@ -5,6 +5,7 @@
 import { fchmodSync, openSync, writeSync } from 'node:fs';
 import { type Logger, pino } from 'pino';
 import { CpnsError } from '../base/errors.ts';
+import type { GattRole } from '../config/parts.ts';
 import { type ControlHandlers, lockState, serveControl } from '../nodes/control-socket.ts';
 import type { Vitals } from '../nodes/health.ts';
 import { EXIT } from './exit-codes.ts';
@@ -24,6 +25,7 @@ export interface DaemonOptions {
 
 export interface RadioOptions {
   readonly adapter?: string;
+  readonly as?: GattRole;
   readonly capture?: string;
   readonly keylog?: string;
 }

@@ -10,15 +10,21 @@ import { nodePrimitives } from '../security/primitives-node.ts';
 /** Modules of light around the code, as readers want it. */
 const QUIET = 2;
 
-/** A QR drawn with half blocks, two rows a line; dark modules are spaces on a light ground, so that dark terminals work. */
-export function drawQr(text: string): string {
+/** Rows of modules, dark ones true. */
+export function qrModules(text: string): readonly (readonly boolean[])[] {
   const make = createRequire(import.meta.url)('qrcode-generator') as typeof QrCode;
   const qr = make(0, 'L');
   qr.addData(text, /^[0-9A-Z $%*+\-./:]*$/.test(text) ? 'Alphanumeric' : 'Byte');
   qr.make();
-  const size = qr.getModuleCount();
-  const dark = (row: number, column: number): boolean =>
-    row >= 0 && column >= 0 && row < size && column < size && qr.isDark(row, column);
+  const at = Array.from({ length: qr.getModuleCount() }, (_, i) => i);
+  return at.map((row) => at.map((column) => qr.isDark(row, column)));
+}
+
+/** A QR drawn with half blocks, two rows a line; dark modules are spaces on a light ground, so that dark terminals work. */
+export function drawQr(text: string): string {
+  const modules = qrModules(text);
+  const size = modules.length;
+  const dark = (row: number, column: number): boolean => modules[row]?.[column] === true;
   const lines: string[] = [];
   for (let row = -QUIET; row < size + QUIET; row += 2) {
     let line = '';

@@ -154,6 +154,8 @@ url = ${JSON.stringify(url)}
 [bluetooth]
 adapter = ${JSON.stringify(adapter)}      # hci:N, hci:N/user, hci:N/raw, h4:unix:PATH, h4:tcp:HOST:PORT, virtual[:PATH]
 random_address = true
+# as = "both"            # be connected to as well, as phones do; "peripheral": only; "central" unless it is said
+# peripheral_adapter = "hci:1"   # for as = "both"
 # profile = "generic"    # else the one that fits: cpns profile detect, cpns profile list
 # backend = "stoprocent" # other Bluetooth libraries, to be installed beside: docs/decisions/0007-second-back-end.md
 # capture = "/var/lib/cpns/gateway.btsnoop"

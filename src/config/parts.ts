@@ -65,12 +65,17 @@ const profile = value(
 /** Long enough to find the plug, short enough for a supervisor to hear of it. */
 export const DEFAULT_WAIT_MINUTES = 10;
 
+const GATT_ROLES = ['central', 'peripheral', 'both'] as const;
+export type GattRole = (typeof GATT_ROLES)[number];
+
 export const Bluetooth = v.optional(
   v.pipe(
     v.strictObject({
       adapter: v.optional(adapter, 'hci:0'),
       capture: v.optional(path('/var/lib/cpns/radio.btsnoop')),
       random_address: v.optional(value(v.boolean(), 'true or false', 'true'), true),
+      as: v.optional(value(v.picklist(GATT_ROLES), '"central", "peripheral" or "both"', '"central"')),
+      peripheral_adapter: v.optional(adapter),
       profile: v.optional(profile),
       backend: v.optional(
         value(v.picklist(BACK_ENDS), BACK_ENDS.map((name) => `"${name}"`).join(' or '), '"stoprocent"'),
@@ -79,9 +84,18 @@ export const Bluetooth = v.optional(
       wait_minutes: v.optional(integer(0, 10_080, 'minutes', 10), DEFAULT_WAIT_MINUTES),
     }),
     v.transform(
-      ({ random_address: randomAddress, backend: backEnd, wait_minutes: waitMinutes, ...rest }) => ({
+      ({
+        random_address: randomAddress,
+        backend: backEnd,
+        wait_minutes: waitMinutes,
+        as,
+        peripheral_adapter: peripheralAdapter,
+        ...rest
+      }): BluetoothConfig => ({
         ...{ adapter: rest.adapter, capture: rest.capture, profile: rest.profile },
         ...{ randomAddress, backEnd, waitMinutes },
+        ...(as !== undefined && { as }),
+        ...(peripheralAdapter !== undefined && { peripheralAdapter }),
       }),
     ),
   ),
@@ -104,6 +118,10 @@ export interface BluetoothConfig {
   /** Path of a btsnoop file that gets every packet. */
   readonly capture: string | undefined;
   readonly randomAddress: boolean;
+  /** Which side makes links; by default a gateway is central and a PNE peripheral. */
+  readonly as?: GattRole | undefined;
+  /** With `both`: the controller of the peripheral, where it is another one. */
+  readonly peripheralAdapter?: string | undefined;
   /** Firmware profile, by name or file; without it the one that fits the adapter. */
   readonly profile?: string | undefined;
   /** How long a daemon waits for its adapter to come back, when it is gone, before it ends; 0: not at all, 10 when absent. */

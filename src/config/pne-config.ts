@@ -55,7 +55,10 @@ const Rule = v.strictObject({
 
 export const PneSchema = v.pipe(
   v.strictObject({
-    bluetooth: Bluetooth,
+    bluetooth: v.pipe(
+      Bluetooth,
+      v.check(({ as }) => as !== 'both', 'a PNE is "central" or "peripheral", not both'),
+    ),
     device: v.optional(
       v.pipe(
         v.strictObject({
@@ -103,6 +106,7 @@ export function pneExample(adapter = 'hci:0'): string {
 [bluetooth]
 adapter = ${JSON.stringify(adapter)}      # hci:N, hci:N/user, hci:N/raw, h4:unix:PATH, h4:tcp:HOST:PORT, virtual[:PATH]
 random_address = true
+# as = "central"                  # connect to gateways, and enrol with a code that a gateway shows; else they connect
 # profile = "generic"             # else the one that fits: cpns profile detect, cpns profile list
 # backend = "stoprocent"          # other Bluetooth libraries, installed beside: docs/decisions/0007-second-back-end.md
 # capture = "/var/lib/cpns/pne.btsnoop"

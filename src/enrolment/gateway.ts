@@ -86,8 +86,8 @@ export interface EnrolledPne {
 export interface GatewayEnrolSession {
   readonly primitives: Primitives;
   readonly offer: Offer;
-  /** T of the code: first 16 bytes of the thumbprint that the claim must have. */
-  readonly expectedThumbprint: Bytes;
+  /** T of a code that the PNE shows: first 16 bytes of the thumbprint that the claim must have. */
+  readonly expectedThumbprint: Bytes | undefined;
   opening?: { readonly th1: Bytes; readonly prk1: Bytes; readonly openG: Bytes; readonly openP: Bytes };
   e1?: Bytes;
   pne?: EnrolledPne;
@@ -136,7 +136,7 @@ function sendOffer(session: GatewayEnrolSession, input: On<'signed'>): EnrolStep
   return goTo('awaiting-claim', { kind: 'send', message: 'EnrolOffer', body: e1 });
 }
 
-/** E2: that it opened proves the code; its key must be the one the code was printed for. */
+/** E2: that it opened proves the code; its key must be the one the code was printed for, where the PNE showed it. */
 function takeClaim(session: GatewayEnrolSession, { body }: BodyInput): EnrolStep {
   return checked(() => {
     const { primitives, offer } = session;
@@ -145,7 +145,8 @@ function takeClaim(session: GatewayEnrolSession, { body }: BodyInput): EnrolStep
     const claimed = EnrolClaimPayload.decode(parseSign1(body).payload);
     const key = publicKeyOf(primitives, claimed.key);
     const thumbprint = thumbprintOf(primitives, key);
-    if (!equal(thumbprint.slice(0, session.expectedThumbprint.length), session.expectedThumbprint)) {
+    const { expectedThumbprint: expected } = session;
+    if (expected && !equal(thumbprint.slice(0, expected.length), expected)) {
       throw new CpnsError('enrolment-code-wrong');
     }
     const transcript = claimTranscript(primitives, th1, e1);

@@ -1,6 +1,6 @@
 /**
- * The PNE's side of its enrolment (docs/protocol.md §7.2): it shows a code, and becomes its user's through the gateway
- * that proves it. Pure. The code is spent on one gateway key before anything is claimed under it.
+ * The PNE's side of its enrolment (docs/protocol.md §7.2): it shows a code or is given that of a gateway, and becomes its
+ * user's through the gateway that proves it. Pure. The code is spent on one gateway key before anything is claimed under it.
  */
 import { type Bytes, equal } from '../base/bytes.ts';
 import { CpnsError } from '../base/errors.ts';
@@ -81,6 +81,8 @@ export interface PneEnrolSession {
   readonly epoch: number;
   /** Thumbprint of the gateway key that the code was spent on, when it was. */
   readonly spentOn: Bytes | undefined;
+  /** T of a code that the gateway shows: first 16 bytes of its thumbprint. */
+  readonly expectedGateway?: Bytes | undefined;
   opening?: { readonly th1: Bytes; readonly prk1: Bytes };
   e1?: Bytes;
   e2?: Bytes;
@@ -123,6 +125,10 @@ function takeOffer(session: PneEnrolSession, { body }: BodyInput): EnrolStep {
     const gatewayThumbprint = thumbprintOf(primitives, gatewayKey);
     if (session.spentOn && !equal(session.spentOn, gatewayThumbprint)) {
       throw new CpnsError('enrolment-code-spent');
+    }
+    const { expectedGateway: expected } = session;
+    if (expected && !equal(expected, gatewayThumbprint.slice(0, expected.length))) {
+      throw new CpnsError('enrolment-code-wrong', 'another gateway shows this code');
     }
     session.offer = openSigned(
       primitives,

@@ -63,6 +63,11 @@ export function endStatus(input: {
   }
 }
 
+/** Whether a live link ended without anybody finding fault. */
+export function wentQuietly(status: Status): boolean {
+  return status === 'shutting-down' || STATUSES[status].class === 'link';
+}
+
 /** Whether a link's end is nobody's refusal: a peer that refuses says so. */
 export function wentSilently(status: Status): boolean {
   return STATUSES[status].class === 'link' || STATUSES[status].class === 'local';

@@ -34,7 +34,6 @@ const PING_MS = 10_000;
 const CLOCK_READINGS = 9;
 const END_GRACE_MS = 5_000;
 const STDERR_TAIL = 2_000;
-const SAME_BUILD = 'Install the same package or checkout on both hosts, or name it with --pne-command.';
 const SSH_FAILED = 255;
 const NOT_FOUND = 127;
 
@@ -130,7 +129,7 @@ export class PneChild {
       throw new CpnsError(
         'version-mismatch',
         `${where} has ${plain(`${program.name} ${program.version}`)}, build ${plain(program.build)}; here it is ${own.version}, build ${own.build}`,
-        { mend: SAME_BUILD },
+        { mend: 'Install the same package or checkout on both hosts, or name it with --pne-command.' },
       );
     }
     await this.readClock();
@@ -208,8 +207,7 @@ export class PneChild {
       return new CpnsError('link-lost', `ssh to ${remote.host} ended${told}`, { mend });
     }
     const how = failure?.message ?? `exit code ${code ?? 'none'}`;
-    const mend = remote && !this.#spoke ? { mend: SAME_BUILD } : {};
-    return new CpnsError('link-lost', `the PNE's process ended (${how})${told}`, mend);
+    return new CpnsError('link-lost', `the PNE's process ended (${how})${told}`);
   }
 
   #take(line: string): void {

@@ -1,5 +1,5 @@
 /**
- * What a PNE says of itself before a link exists: 13 bytes of service data with flags, a salt and three short tags that
+ * What a GATT peripheral, PNE or gateway, says of itself before a link exists: 13 bytes of service data with flags, a salt and three short tags that
  * only those who know a secret recognise (docs/protocol.md §2.2). Pure.
  */
 import { type Bytes, concat, equal } from '../base/bytes.ts';
@@ -11,6 +11,8 @@ const VERSION = 1;
 const SALT_BYTES = 3;
 const TAG_BYTES = 3;
 const TAGS = 3;
+/** Secrets that an announcement has room for at once. */
+export const ADVERTISED_TAGS = TAGS;
 const FIND_TAG_BYTES = 6;
 const FIRST_TAG = 1 + SALT_BYTES;
 
@@ -23,9 +25,9 @@ export interface Announcement {
   readonly mode: Mode;
   /** An enrolment code is being shown: its secret S, 12 bytes. */
   readonly enrolSecret: Bytes | undefined;
-  /** A PN Setup Request from an unknown gateway will be considered. */
+  /** A PNE considers a PN Setup Request from an unknown gateway; a gateway invites PNEs that it does not know. */
   readonly join: boolean;
-  /** RMS of pending joins, memberships and home, in the order of their claim to a place. */
+  /** RMS of a PNE's pending joins, memberships and home, or of a gateway's joins, in the order of their claim to a place. */
   readonly secrets: readonly Bytes[];
   /** Which of the secrets come first this time, when there are more than places. */
   readonly turn: number;
@@ -50,7 +52,7 @@ function inTurn<T>(items: readonly T[], places: number, turn: number): readonly 
   return Array.from({ length: places }, (_, i) => items[(turn * places + i) % items.length] as T);
 }
 
-/** What a gateway reads out of the 13 bytes; undefined for another version, length or mode. */
+/** What a central reads out of the 13 bytes; undefined for another version, length or mode. */
 export interface Announced {
   readonly mode: Mode;
   readonly enrol: boolean;
@@ -73,7 +75,7 @@ export function decodeAnnouncement(data: Bytes): Announced | undefined {
   };
 }
 
-/** Whether the PNE shows the code with this secret. */
+/** Whether the code with this secret is being shown. */
 export function showsCode(primitives: Primitives, announced: Announced, enrolSecret: Bytes): boolean {
   if (!announced.enrol) return false;
   return equal(announced.tags.slice(0, FIND_TAG_BYTES), findTag(primitives, enrolSecret, announced.salt));

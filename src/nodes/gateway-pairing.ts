@@ -1,6 +1,6 @@
 /**
- * Enrolment codes at the home gateway: what a person typed in, who waits for it, and the session that proves it
- * (docs/protocol.md §7). Codes are in memory only and live for ten minutes.
+ * Enrolment codes at the home gateway: what a person typed in or this gateway shows, who waits for it, and the session
+ * that proves it (docs/protocol.md §7). Codes are in memory only and live for ten minutes.
  */
 import { type Bytes, toHex } from '../base/bytes.ts';
 import { CpnsError, statusOfError } from '../base/errors.ts';
@@ -20,7 +20,7 @@ import { CoseKey } from '../messages/common.ts';
 import { EnrolmentRequest } from '../messages/enrolment.ts';
 import { type Announced, showsCode } from '../network/advertisement.ts';
 import { coseKeyOf } from '../security/cose-key.ts';
-import { parseEnrolmentCode } from '../security/enrolment-code.ts';
+import { ENROLMENT_SECRET_BYTES, parseEnrolmentCode } from '../security/enrolment-code.ts';
 import type { Primitives } from '../security/primitives.ts';
 import type { HomeStore } from '../store/gateway-home.ts';
 import type { AnyMachineDriver, LinkSession, Opened } from './link-session.ts';
@@ -40,7 +40,8 @@ export interface PairedPne {
 /** One code that was typed in. */
 export interface Pairing {
   readonly secret: Bytes;
-  readonly thumbprintPrefix: Bytes;
+  /** T of a code that the PNE shows; of one that this gateway shows nothing is known of the PNE but that it has the code. */
+  readonly thumbprintPrefix: Bytes | undefined;
   readonly settle: (result: PairedPne | CpnsError) => void;
   /** Why the last attempt failed; the code lives on. */
   lastStatus: Status | undefined;
@@ -49,6 +50,15 @@ export interface Pairing {
   /** For the next attempt; fetched ahead, so that an open link never waits for the server. */
   nonce: Promise<Bytes | undefined>;
   timer: NodeJS.Timeout;
+}
+
+/** A code that this gateway shows. */
+export interface ShownCode {
+  readonly secret: Bytes;
+  readonly expiresInMs: number;
+  /** Rejects with enrolment-code-spent, or the status of the last attempt, when its time is over. */
+  readonly used: Promise<PairedPne>;
+  readonly hide: () => void;
 }
 
 export interface PairingsOptions {
@@ -83,6 +93,25 @@ export class Pairings {
     const { kind, secret, thumbprintPrefix } = parseEnrolmentCode(this.#options.primitives, codeText);
     if (kind !== 'pne') throw new CpnsError('enrolment-code-wrong', 'this code is shown by a gateway');
     if (this.#codes.size >= MAX_CODES) throw new CpnsError('busy', 'too many codes at once');
+    return this.#wait(secret, thumbprintPrefix);
+  }
+
+  /** A code that this gateway shows; the one before is void. Its PNE is the first that proves it. */
+  show(): ShownCode {
+    this.shown?.settle(new CpnsError('enrolment-code-spent', 'another code is shown'));
+    const secret = this.#options.primitives.randomBytes(ENROLMENT_SECRET_BYTES);
+    const used = this.#wait(secret, undefined);
+    const hide = () =>
+      this.#codes.get(toHex(secret))?.settle(new CpnsError('enrolment-code-spent', 'it was taken back'));
+    return { secret, expiresInMs: CODE_LIFE_MS, used, hide };
+  }
+
+  /** The code that this gateway shows. */
+  get shown(): Pairing | undefined {
+    return [...this.#codes.values()].find(({ thumbprintPrefix }) => thumbprintPrefix === undefined);
+  }
+
+  #wait(secret: Bytes, thumbprintPrefix: Bytes | undefined): Promise<PairedPne> {
     const key = toHex(secret);
     return new Promise((resolve, reject) => {
       const settle = (result: PairedPne | CpnsError) => {
@@ -115,7 +144,8 @@ export class Pairings {
   /** The pairing whose code the PNE shows. */
   find(announced: Announced): Pairing | undefined {
     for (const pairing of this.#codes.values()) {
-      if (showsCode(this.#options.primitives, announced, pairing.secret)) return pairing;
+      if (pairing.thumbprintPrefix && showsCode(this.#options.primitives, announced, pairing.secret))
+        return pairing;
     }
     return undefined;
   }
@@ -146,8 +176,17 @@ export class Pairings {
     for (const { settle } of [...this.#codes.values()]) settle(new CpnsError('shutting-down'));
   }
 
-  /** The machine for a link that was opened with this pairing's code. */
-  start(pairing: Pairing, nonce: Bytes, opened: Opened, session: LinkSession): AnyMachineDriver {
+  /**
+   * The machine for a link that was opened with this pairing's code.
+   * @param proven called when the PNE is enrolled: it was no stranger
+   */
+  start(
+    pairing: Pairing,
+    nonce: Bytes,
+    opened: Opened,
+    session: LinkSession,
+    proven: () => void,
+  ): AnyMachineDriver {
     const { primitives, home, client, clock, offer, onStaleKeys } = this.#options;
     const machine = new Machine(GATEWAY_ENROL_MACHINE, {
       primitives,
@@ -179,8 +218,10 @@ export class Pairings {
           // The server lists it as not acknowledged until it hears so; nothing else hangs on it.
           client.ackEnrolment(nonce, 'ok').catch(() => {});
         },
-        enrolled: ({ pne }: On<'enrolled'>) =>
-          pairing.settle({ thumbprint: toHex(pne.thumbprint), label: pne.pneId }),
+        enrolled: ({ pne }: On<'enrolled'>) => {
+          proven();
+          pairing.settle({ thumbprint: toHex(pne.thumbprint), label: pne.pneId });
+        },
       },
       clock,
     );

@@ -1,58 +1,48 @@
 /**
  * The gateway as a program, in both roles at once: initiating gateway of its own PN and home gateway of its user's PNEs.
- * Composition only: scan, links, server, home-gateway role, store. One instance has one controller and one server.
+ * Composition only: scan or announcement, links, server, home-gateway role, store. One instance has one server, and a
+ * controller for each GATT role that it plays.
  */
 import { join } from 'node:path';
 import { type Bytes, fromHex, toHex } from '../base/bytes.ts';
 import { CpnsError, statusOfError } from '../base/errors.ts';
-import { type JoinId, PnId } from '../base/ids.ts';
-import { STATUSES, type Status } from '../base/statuses.ts';
+import { PnId } from '../base/ids.ts';
 import type { Clock } from '../base/time.ts';
 import type { ChosenProfile } from '../bluetooth/adapter-profile.ts';
-import type { GattLink } from '../bluetooth/ports.ts';
-import { openReturningCentral, type RadioState, type ReturningCentral } from '../bluetooth/returning.ts';
+import type { Central, Peripheral } from '../bluetooth/ports.ts';
+import type { RadioState, ReturningCentral } from '../bluetooth/returning.ts';
 import type { GatewayConfig } from '../config/gateway-config.ts';
-import type { GatewayJoin, Invitation, Settlement } from '../establishment/gateway-types.ts';
-import { wentSilently } from '../establishment/session.ts';
 import { type ChannelClient, openChannelClient } from '../https/channel-client.ts';
 import { openServerClient, type ServerClient } from '../https/server-client.ts';
-import type { OpenRequest } from '../link/open.ts';
 import type { ChannelFrame } from '../messages/channel.ts';
 import type { Announced } from '../network/advertisement.ts';
 import type { ConfirmRequestView } from '../network/approval-policy.ts';
+import { thumbprintOf } from '../security/cose-key.ts';
+import { createEnrolmentCode, formatEnrolmentCode } from '../security/enrolment-code.ts';
 import { loadKey, type StoredSigner } from '../security/keystore.ts';
 import type { Primitives } from '../security/primitives.ts';
 import { nodePrimitives } from '../security/primitives-node.ts';
 import { type GatewayStore, openGatewayStore } from '../store/gateway-store.ts';
-import { faultEvent } from './fault.ts';
 import { GatewayRenewal } from './gateway-enrol.ts';
 import type { GatewayEvent } from './gateway-events.ts';
 import { type GatewayIdentity, readGatewayIdentity } from './gateway-identity.ts';
 import { Invitations } from './gateway-invitations.ts';
-import { type PairedPne, type Pairing, Pairings } from './gateway-pairing.ts';
+import { GatewayLinks, type LinkPurpose } from './gateway-links.ts';
+import { type PairedPne, Pairings, type ShownCode } from './gateway-pairing.ts';
+import { openRadios, type Radios } from './gateway-radios.ts';
 import { Recognition } from './gateway-recognition.ts';
-import { Registrations, rememberedJoin, settlementOf } from './gateway-registrations.ts';
-import { type Purpose, Scan } from './gateway-scan.ts';
+import { Registrations } from './gateway-registrations.ts';
 import { ServerKeyLearner, signedIn } from './gateway-server-keys.ts';
 import { Sessions } from './gateway-sessions.ts';
 import { type PnStatus, viewConfirmations, viewInventory, viewPnes, viewPns } from './gateway-views.ts';
 import type { Vitals } from './health.ts';
 import { HomeGatewayNode, type OwnerAnswer } from './home-gateway.ts';
-import { LinkSession } from './link-session.ts';
-import { radioOf } from './radio-options.ts';
+import { LinkTaker } from './link-taker.ts';
+import { type Purpose, Scan } from './scan.ts';
 import { systemClock } from './system-clock.ts';
 import type { OnTrace } from './trace.ts';
 
 const FRESHNESS_MS = 6 * 3600_000;
-/** How a link ends when its PNE or the server finds this gateway's credential, or its keys of the server, out of date. */
-const DOUBTS: ReadonlySet<Status> = new Set([
-  'credential-unknown-key',
-  'credential-expired',
-  'credential-invalid',
-]);
-/** Advertisement and scan response of a PNE, as on the air. */
-const ADVERTISEMENT_BYTES = 21 + 31;
-
 export interface GatewayOptions {
   readonly stateDir: string;
   readonly config: GatewayConfig;
@@ -70,12 +60,6 @@ export interface GatewayOptions {
   readonly onRadioGone?: (() => void) | undefined;
 }
 
-/** Why a link is opened. */
-type LinkPurpose =
-  | { readonly kind: 'enrol'; readonly pairing: Pairing }
-  | { readonly kind: 'resume'; readonly joinId: JoinId }
-  | { readonly kind: 'establish' };
-
 /** @throws CpnsError not-enrolled, cannot-persist; BluetoothUnavailableError; MonikerError; ProfileError */
 export async function openGateway(options: GatewayOptions): Promise<GatewayNode> {
   const signer = loadKey(join(options.stateDir, 'identity.pem'));
@@ -83,10 +67,8 @@ export async function openGateway(options: GatewayOptions): Promise<GatewayNode>
   try {
     const primitives = nodePrimitives();
     const identity = readGatewayIdentity(store, primitives, signer);
-    const central =
-      options.central ??
-      (await openReturningCentral(...radioOf(options.config.bluetooth, options, options.onRadioGone)));
-    const node = new GatewayNode(options, { signer, store, primitives, identity, central });
+    const radios = await openRadios(options);
+    const node = new GatewayNode(options, { signer, store, primitives, identity, radios });
     await node.start();
     return node;
   } catch (error) {
@@ -96,12 +78,12 @@ export async function openGateway(options: GatewayOptions): Promise<GatewayNode>
 }
 
 interface Parts {
+  readonly radios: Radios;
   readonly signer: StoredSigner;
   readonly store: GatewayStore;
   readonly primitives: Primitives;
   /** As it was at the start; renewed later. */
   readonly identity: GatewayIdentity;
-  readonly central: ReturningCentral;
 }
 
 export class GatewayNode {
@@ -113,8 +95,10 @@ export class GatewayNode {
   readonly #registrations: Registrations;
   readonly #sessions: Sessions;
   readonly #pairings: Pairings;
-  readonly #scan: Scan<LinkPurpose>;
-  readonly #links = new Set<LinkSession>();
+  readonly #links: GatewayLinks;
+  /** Where links come from: those it makes, and those that are made to it. */
+  readonly #scan: Scan<LinkPurpose> | undefined;
+  readonly #taker: LinkTaker | undefined;
   readonly #recognition: Recognition;
   readonly #invitations: Invitations;
   readonly #keys: ServerKeyLearner;
@@ -185,24 +169,67 @@ export class GatewayNode {
     });
     this.#invitations = new Invitations({ ...shared, networks: store.networks, pn: config.pn });
     this.#recognition = new Recognition(store.networks, primitives);
-    this.#scan = new Scan<LinkPurpose>({
-      central: parts.central,
+    this.#links = new GatewayLinks({
+      ...shared,
+      signer,
+      networks: store.networks,
+      sessions: this.#sessions,
+      pairings: this.#pairings,
+      invitations: this.#invitations,
+      invites: config.pn.invite,
+      onDoubt: () => this.#keys.doubted(),
+      onEvent: (event) => this.#emit(event),
+      onTrace: options.onTrace,
+      onSecret: options.onSecret,
+    });
+    const { central, peripheral } = parts.radios;
+    this.#scan = central && this.#scanner(central);
+    this.#taker = peripheral && this.#acceptor(peripheral);
+    parts.radios.onRadio = (radio) => this.#radioChanged(radio);
+  }
+
+  #scanner(central: Central): Scan<LinkPurpose> {
+    return new Scan<LinkPurpose>({
+      central,
       clock: this.#clock,
       choose: (announced, repeated) => this.#choose(announced, repeated),
-      serve: (gatt, purpose, proven) => this.#serve(gatt, purpose, proven),
+      serve: (gatt, purpose, proven) => this.#links.made(gatt, purpose, proven),
       onConnectFailed: (address, status) => this.#emit({ kind: 'link', address, state: 'down', status }),
     });
-    parts.central.onRadio = (radio) => this.#radioChanged(radio);
   }
 
   #radioChanged(radio: RadioState): void {
     // Whoever failed while the adapter went is not to wait for it.
-    if (radio.state === 'ready') this.#scan.reconsider();
+    if (radio.state === 'ready') {
+      this.#scan?.reconsider();
+      this.#taker?.reannounce();
+    }
     this.#emit({ kind: 'radio', ...radio });
   }
 
+  #acceptor(peripheral: Peripheral): LinkTaker {
+    const { primitives, store } = this.#parts;
+    return new LinkTaker({
+      peripheral,
+      primitives,
+      clock: this.#clock,
+      content: () => ({
+        mode: 'gateway',
+        join: this.#options.config.pn.invite,
+        enrolSecret: this.#pairings.shown?.secret,
+        // The newest first: its PNE is the likeliest to be near.
+        secrets: store.networks
+          .resumable()
+          .map(({ rms }) => rms)
+          .reverse(),
+      }),
+      take: (gatt, proven) => this.#links.taken(gatt, proven),
+      onProblem: (status) => this.#emit({ kind: 'problem', what: 'advertising', status }),
+    });
+  }
+
   get adapter(): ChosenProfile {
-    return this.#parts.central.adapter;
+    return this.#parts.radios.adapter;
   }
 
   async start(): Promise<void> {
@@ -224,6 +251,7 @@ export class GatewayNode {
     this.#renewal = this.#keepRenewed();
     this.#freshness = setInterval(() => this.#sessions.refreshAll(), FRESHNESS_MS);
     await this.#scanIfUseful();
+    await this.#taker?.announce();
   }
 
   status() {
@@ -234,10 +262,10 @@ export class GatewayNode {
       label: identity.gatewayLabel,
       homeAddress: identity.homeAddress,
       server: identity.serverUrl,
-      radio: this.#parts.central.radio,
+      radio: this.#parts.radios.state,
       channel: this.#channel?.isUp ? ('up' as const) : ('down' as const),
       serverKeys: identity.serverKeys.keys.map(({ kid }) => toHex(kid)),
-      links: this.#links.size,
+      links: this.#links.count,
       pns: this.pns(),
       pnes: this.pnes(),
       approvals: this.approvals().length,
@@ -246,10 +274,9 @@ export class GatewayNode {
 
   /** How it is, for the watchdog. */
   async vitals(): Promise<Vitals> {
-    const { central } = this.#parts;
-    const controller = (await central.answers()) || (central.radio.state === 'waiting' ? 'away' : false);
+    const controller = await this.#parts.radios.answer();
     const channel = this.#channel?.state;
-    return { controller, ...(channel && { channel }), remark: `links: ${this.#links.size}` };
+    return { controller, ...(channel && { channel }), remark: `links: ${this.#links.count}` };
   }
 
   /** PNs this gateway initiated, with their joins. */
@@ -287,6 +314,8 @@ export class GatewayNode {
 
   /** Enrols the PNE that shows this code. @throws CpnsError enrolment-code-wrong, enrolment-code-spent, busy */
   async pair(codeText: string): Promise<PairedPne> {
+    if (!this.#scan)
+      throw new CpnsError('conflict', 'this gateway does not scan: it shows a code of its own');
     const paired = this.#pairings.add(codeText);
     this.#scan.reconsider();
     const started = this.#scanIfUseful();
@@ -294,6 +323,24 @@ export class GatewayNode {
     await started;
     this.#scan.reconsider();
     return result;
+  }
+
+  /**
+   * Shows a code for a PNE that connects by itself; the one before is void.
+   * @returns the code, and `used`, which rejects as {@link pair} does
+   * @throws CpnsError conflict when this gateway is no GATT peripheral
+   */
+  showCode(): Omit<ShownCode, 'secret'> & { readonly code: string } {
+    if (!this.#taker)
+      throw new CpnsError('conflict', 'no PNE can connect to this gateway: set as = "peripheral" or "both"');
+    const { primitives, signer } = this.#parts;
+    const { secret, ...shown } = this.#pairings.show();
+    const again = () => this.#taker?.reannounce();
+    shown.used.then(again, again);
+    again();
+    const thumbprint = thumbprintOf(primitives, signer.publicKey);
+    const code = formatEnrolmentCode(createEnrolmentCode(primitives, 'gateway', thumbprint, secret));
+    return { ...shown, code };
   }
 
   /** Sends data to a member. @param pnId hex @throws CpnsError link-lost */
@@ -316,13 +363,14 @@ export class GatewayNode {
     clearInterval(this.#freshness);
     this.#registrations.stop();
     this.#pairings.close();
-    await this.#scan.stop().catch(() => {});
-    await Promise.all([...this.#links].map((link) => link.close()));
+    this.#taker?.stop();
+    await this.#scan?.stop().catch(() => {});
+    await this.#links.close();
     await this.#renewal?.close();
     await this.#channel?.close();
     await this.#home.close();
     this.#client.close();
-    await this.#parts.central.close();
+    await this.#parts.radios.close();
     this.#parts.store.close();
   }
 
@@ -353,7 +401,7 @@ export class GatewayNode {
     const { networks } = this.#parts.store;
     const useful =
       this.#options.config.pn.invite || this.#pairings.waiting > 0 || networks.joins().length > 0;
-    if (useful) await this.#scan.start();
+    if (useful) await this.#scan?.start();
   }
 
   /** docs/protocol.md §2.2, first match wins. */
@@ -371,99 +419,6 @@ export class GatewayNode {
       stranger: true,
       value: { kind: 'establish' },
     };
-  }
-
-  // Links
-
-  async #serve(gatt: GattLink, purpose: LinkPurpose, proven: () => void): Promise<Status> {
-    const { primitives, signer, store } = this.#parts;
-    this.#emit({ kind: 'link', address: gatt.peerAddress, state: 'up' });
-    const plan = this.#plan(purpose);
-    const nonce = purpose.kind === 'enrol' ? await purpose.pairing.nonce : undefined;
-    if (!plan || (purpose.kind === 'enrol' && !nonce)) {
-      await gatt.close();
-      if (purpose.kind === 'enrol') this.#pairings.ended(purpose.pairing, 'server-unreachable');
-      return plan ? 'server-unreachable' : 'ok';
-    }
-    let invitation: Invitation | undefined;
-    return new Promise((resolve) => {
-      const session: LinkSession = new LinkSession({
-        gatt,
-        party: 'gateway',
-        signer,
-        clock: this.#clock,
-        onTrace: this.#options.onTrace,
-        onSecret: this.#options.onSecret,
-        link: {
-          side: 'central',
-          role: 'gateway',
-          transportSegmentBytes: gatt.maxSegmentBytes,
-          primitives,
-          ephemeral: primitives.generateEphemeral(),
-          request: plan.request,
-        },
-        start: (opened, session) => {
-          session.traceDiscovery(ADVERTISEMENT_BYTES, purpose.kind === 'establish');
-          if (purpose.kind === 'enrol' && nonce) {
-            return this.#pairings.start(purpose.pairing, nonce, opened, session);
-          }
-          // Read now: the server may have settled the join while the link was opening.
-          const known = plan.join && store.networks.join(plan.join.joinId);
-          const settlement = known ? settlementOf(store.networks, known) : plan.settlement;
-          if (plan.join) return this.#sessions.resume(plan.join, settlement, opened, session);
-          // Chosen now, when its use begins to count: a network without a member vanishes with the last link that uses it.
-          invitation = this.#invitations.current();
-          return this.#sessions.invite(invitation, opened, session, proven);
-        },
-        onFault: (error) => this.#emit(faultEvent(error)),
-        onEnd: (status) => {
-          this.#links.delete(session);
-          const { live, refusedWith, unheard } = this.#sessions.ended(session);
-          // With the next join under the same PN ID the PNE may forget what it signed and nobody heard.
-          const kept = unheard && wentSilently(status);
-          this.#ended(gatt, purpose, kept ? undefined : (invitation?.pnId ?? plan.join?.pnId), status);
-          // Looked for again at once: a member that was lost, and one whose PN ID the server (no peer) says is taken.
-          const again = (live && wentQuietly(status)) || refusedWith === 'pn-id-collision';
-          resolve(again ? 'ok' : status);
-        },
-      });
-      this.#links.add(session);
-    });
-  }
-
-  /** What the link is opened with; undefined when the reason for it is gone. */
-  #plan(purpose: LinkPurpose):
-    | {
-        request: OpenRequest;
-        join?: GatewayJoin;
-        settlement?: Settlement | undefined;
-      }
-    | undefined {
-    const { networks } = this.#parts.store;
-    if (purpose.kind === 'enrol') {
-      return { request: { kind: 'enrol', secret: purpose.pairing.secret.slice() } };
-    }
-    if (purpose.kind === 'establish') return { request: { kind: 'establish' } };
-    const known = networks.join(purpose.joinId);
-    if (!known) return undefined;
-    return {
-      request: { kind: 'resume', rms: known.rms.slice() },
-      join: rememberedJoin(known),
-      settlement: settlementOf(networks, known),
-    };
-  }
-
-  /** A PN that no other link needs and that never had a member vanishes with the failure. */
-  #ended(gatt: GattLink, purpose: LinkPurpose, pnId: PnId | undefined, status: Status): void {
-    if (purpose.kind === 'enrol') this.#pairings.ended(purpose.pairing, status);
-    if (DOUBTS.has(status)) this.#keys.doubted();
-    try {
-      if (pnId && !this.#sessions.uses(pnId)) this.#parts.store.networks.removePn(pnId, 'provisional');
-    } catch (error) {
-      // It vanishes with the next link that ends.
-      this.#emit({ kind: 'problem', what: 'provisional network', status: statusOfError(error) });
-    }
-    this.#emit({ kind: 'link', address: gatt.peerAddress, state: 'down', status });
   }
 
   // The server's word
@@ -520,9 +475,4 @@ export function questionOf<View extends Pick<ConfirmRequestView, 'joinId'>>(
   if (!found) throw new CpnsError('unknown-transaction', 'no question of this join waits');
   if (another) throw new CpnsError('conflict', 'several joins begin so: give more digits');
   return found;
-}
-
-/** Whether a live link ended without anybody finding fault. */
-function wentQuietly(status: Status): boolean {
-  return status === 'shutting-down' || STATUSES[status].class === 'link';
 }

@@ -113,14 +113,14 @@ export class LinkSession {
     this.#driver?.flush();
   }
 
-  /** Step 0: what the PNE had on the air, reported by the gateway that heard it. */
+  /** Step 0: what the peer had on the air, reported by the central that heard it. */
   traceDiscovery(bytes: number, establishing: boolean): void {
-    const { onTrace, clock } = this.#options;
+    const { party, onTrace, clock } = this.#options;
     const step = establishing ? { step: 0 } : {};
     const shown = {
       name: 'EntityDiscovery',
-      from: 'pne',
-      to: 'gateway',
+      from: party === 'pne' ? 'gateway' : 'pne',
+      to: party,
       via: 'ble',
       bytes,
       segments: 0,

@@ -59,7 +59,7 @@ describe('configuration', () => {
         'gateway',
         `${URL_LINES}\n[bluetooth]\nadaptor = "hci:0"\n`,
         `gateway.toml:5: bluetooth.adaptor: unknown key; did you mean adapter?
-  expected: one of adapter, capture, random_address, profile, backend, wait_minutes`,
+  expected: one of adapter, capture, random_address, as, peripheral_adapter, profile, backend, wait_minutes`,
       ],
       [
         'an unknown table',

@@ -77,6 +77,8 @@ export function dropOpenLink(radio: VirtualRadio): boolean {
 export type Line = Partial<TraceEvent> & {
   readonly party: Party;
   readonly event?: string;
+  /** Of a radio, a link or a channel. */
+  readonly state?: string;
   readonly pnId?: string;
   readonly joinId?: string;
 };

@@ -24,7 +24,7 @@ export async function installErrands({ errands = '', role }: Plan): Promise<void
   let gateway: GatewayNode | undefined;
   if (role === 'pne') {
     const { PneNode: Node } = await import('../../src/nodes/pne.ts');
-    atFirstCall(Node.prototype, 'announce', (node) => {
+    atFirstCall(Node.prototype, 'start', (node) => {
       pne = node;
     });
   }

@@ -5,7 +5,7 @@ import type { Status } from '../../src/base/statuses.ts';
 import { chooseProfile } from '../../src/bluetooth/adapter-profile.ts';
 import type { Central, GattLink, Sighting } from '../../src/bluetooth/ports.ts';
 import type { Announced } from '../../src/network/advertisement.ts';
-import { type Purpose, Scan } from '../../src/nodes/gateway-scan.ts';
+import { type Purpose, Scan } from '../../src/nodes/scan.ts';
 import { UNKNOWN_ADAPTER } from '../../src/profiles/identity.ts';
 
 const VERSION_PNE_JOIN = 0b0010_1010;

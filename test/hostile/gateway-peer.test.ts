@@ -13,6 +13,7 @@ import { Reject } from '../../src/messages/link.ts';
 import { GatewayNode } from '../../src/nodes/gateway.ts';
 import type { GatewayEvent } from '../../src/nodes/gateway-events.ts';
 import { readGatewayIdentity } from '../../src/nodes/gateway-identity.ts';
+import { Radios } from '../../src/nodes/gateway-radios.ts';
 import { UNKNOWN_ADAPTER } from '../../src/profiles/identity.ts';
 import { loadKey } from '../../src/security/keystore.ts';
 import { nodePrimitives } from '../../src/security/primitives-node.ts';
@@ -126,7 +127,7 @@ describe('a gateway before a peer that nobody knows', function () {
     const onEvent = (event: GatewayEvent) => void events.push(event);
     const node = new GatewayNode(
       { stateDir, config, onEvent },
-      { signer, store, primitives, identity, central },
+      { signer, store, primitives, identity, radios: new Radios(central, undefined) },
     );
     await node.start();
     return node;

@@ -12,7 +12,8 @@ import type { PneConfig } from '../../src/config/pne-config.ts';
 import { type GatewayNode, openGateway } from '../../src/nodes/gateway.ts';
 import { enrolAtServer } from '../../src/nodes/gateway-enrol.ts';
 import type { GatewayEvent } from '../../src/nodes/gateway-events.ts';
-import { openPne, type PneEvent, type PneNode, type PneOptions } from '../../src/nodes/pne.ts';
+import { openPne, type PneNode, type PneOptions } from '../../src/nodes/pne.ts';
+import type { PneEvent } from '../../src/nodes/pne-events.ts';
 import { type CpnsServer, openServer, type ServerOptions } from '../../src/nodes/server.ts';
 import { initServer, openServerAdmin } from '../../src/nodes/server-admin.ts';
 import { systemClock } from '../../src/nodes/system-clock.ts';
@@ -70,6 +71,7 @@ export class TestNetwork {
       pn?: Partial<GatewayConfig['pn']>;
       approvals?: GatewayConfig['approvals'];
       adapter?: string;
+      bluetooth?: Partial<GatewayConfig['bluetooth']>;
     } = {},
     beforeStart: () => void = () => {},
   ): Promise<GatewayNode> {
@@ -78,7 +80,10 @@ export class TestNetwork {
     await this.enrolGateway(stateDir, user, label);
     const config: GatewayConfig = {
       server: { url: this.server.url },
-      bluetooth: { adapter: this.radio.moniker, capture: undefined, randomAddress: true },
+      bluetooth: {
+        ...{ adapter: this.radio.moniker, capture: undefined, randomAddress: true },
+        ...changes.bluetooth,
+      },
       pn: {
         name: `${label} PN`,
         invite: false,

@@ -5,7 +5,7 @@ import type { CpnsError } from '../../src/base/errors.ts';
 import { type CapturedPacket, readBtsnoop } from '../../src/bluetooth/hci/btsnoop-reader.ts';
 import { openCentral, openPeripheral } from '../../src/bluetooth/open.ts';
 import type { GattLink, Peripheral } from '../../src/bluetooth/ports.ts';
-import { Scan } from '../../src/nodes/gateway-scan.ts';
+import { Scan } from '../../src/nodes/scan.ts';
 import { systemClock } from '../../src/nodes/system-clock.ts';
 import {
   cleanUp,

@@ -52,7 +52,11 @@ export async function gatewayRun(options: DaemonOptions & RadioOptions & PneBesi
   async function open(tools: DaemonTools, central: ReturningCentral | undefined): Promise<RunningNode> {
     const node = await openGateway({
       stateDir,
-      config: { ...config, approvals: { ...config.approvals, rules: approvalRules(config) } },
+      config: {
+        ...config,
+        bluetooth: { ...config.bluetooth, as: options.as ?? config.bluetooth.as },
+        approvals: { ...config.approvals, rules: approvalRules(config) },
+      },
       adapter: options.adapter,
       capture: options.capture,
       central,
@@ -91,6 +95,12 @@ function loggable(event: GatewayEvent): Record<string, unknown> {
 function handlersOf(node: GatewayNode, watchers: Set<Watcher>): ControlHandlers {
   return {
     status: () => ({ ...node.status(), approvals: node.approvals().map(approvalView) }),
+    'show-code': ({ emit, signal }) => {
+      const { used, hide, ...shown } = node.showCode();
+      signal.addEventListener('abort', hide);
+      emit(shown);
+      return used;
+    },
     pair: ({ params }) => node.pair(textParam(params, 'code')),
     pnes: () => node.pnes(),
     pns: () => node.pns(),

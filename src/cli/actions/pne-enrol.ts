@@ -1,6 +1,6 @@
 /**
- * `cpns pne enrol`: shows a code and waits until it was used. Through the running daemon where there is one, otherwise
- * with a node of its own for as long as it takes.
+ * `cpns pne enrol`: shows a code and waits until it was used, or takes the code that a gateway shows. Through the running
+ * daemon where there is one, otherwise with a node of its own for as long as it takes.
  */
 
 import { CpnsError } from '../../base/errors.ts';
@@ -10,7 +10,10 @@ import { openPne } from '../../nodes/pne.ts';
 import { keyLogWriter, type RadioOptions } from '../daemon.ts';
 import { enrolmentDisplay } from '../enrol-display.ts';
 import { InterruptedError, UsageError } from '../exit-codes.ts';
+import { withProgress } from '../output.ts';
+import { readOneLine } from '../prompt.ts';
 import { createState, loadRoleConfig, type RoleOptions } from '../roles.ts';
+import { pneSide } from './pne-run.ts';
 import { makePne } from './pne-setup.ts';
 
 interface Options extends RoleOptions, RadioOptions {
@@ -28,11 +31,8 @@ interface Owner {
 }
 
 export async function pneEnrol(options: Options): Promise<void> {
-  if (!process.stdout.isTTY && !options.print) {
-    throw new UsageError(
-      'stdout is no terminal, and whoever reads the code can own this PNE; --print shows it anyway',
-    );
-  }
+  const { bluetooth } = loadRoleConfig('pne', PneSchema, options);
+  if ((pneSide(options) ?? bluetooth.as) !== 'central') mayShow(options);
   const ended = new AbortController();
   const interrupt = () => ended.abort(new InterruptedError());
   process.once('SIGINT', interrupt);
@@ -49,8 +49,14 @@ export async function pneEnrol(options: Options): Promise<void> {
 
 async function viaDaemon(options: Options, signal: AbortSignal): Promise<Owner> {
   const stateDir = createState('pne', options);
+  const takesCode = (await callControl(stateDir, 'takes-code')) as boolean;
   const waiting = callControl(stateDir, 'wait-enrolled', {}, { signal });
   waiting.catch(() => {});
+  if (takesCode) {
+    await callControl(stateDir, 'use-code', { code: await askCode() });
+    return withProgress('looking for the gateway over Bluetooth', untilExpired(waiting as Promise<Owner>));
+  }
+  mayShow(options);
   const shown = (await callControl(stateDir, 'start-enrolment')) as ShownCode;
   return untilUsed(shown, waiting as Promise<Owner>);
 }
@@ -68,7 +74,7 @@ async function alone(options: Options, signal: AbortSignal): Promise<Owner> {
     });
     const node = await openPne({
       stateDir,
-      config,
+      config: { ...config, bluetooth: { ...config.bluetooth, as: pneSide(options) ?? config.bluetooth.as } },
       adapter: options.adapter,
       capture: options.capture,
       onSecret: keyLogWriter(options.keylog),
@@ -78,13 +84,41 @@ async function alone(options: Options, signal: AbortSignal): Promise<Owner> {
       },
     });
     try {
-      return await untilUsed(node.startEnrolment(), used);
+      if (!node.takesCode) {
+        mayShow(options);
+        return await untilUsed(node.startEnrolment(), used);
+      }
+      node.useCode(await askCode());
+      return await withProgress('looking for the gateway over Bluetooth', untilExpired(used));
     } finally {
       await node.close();
     }
   } finally {
     lock.release();
   }
+}
+
+const CODE_LIFE_MS = 10 * 60_000;
+
+const askCode = () => readOneLine('code shown by the gateway: ', 'code');
+
+/** @throws UsageError when nobody is there to see a code */
+function mayShow({ print }: Options): void {
+  if (process.stdout.isTTY || print) return;
+  throw new UsageError(
+    'stdout is no terminal, and whoever reads the code can own this PNE; --print shows it anyway',
+  );
+}
+
+/** @throws CpnsError enrolment-code-spent */
+async function untilExpired(used: Promise<Owner>): Promise<Owner> {
+  let timer: NodeJS.Timeout | undefined;
+  const expired = new Promise<never>((_, reject) => {
+    const late = () =>
+      reject(new CpnsError('enrolment-code-spent', 'no gateway with this code was found in time'));
+    timer = setTimeout(late, CODE_LIFE_MS);
+  });
+  return Promise.race([used, expired]).finally(() => clearTimeout(timer));
 }
 
 /** Shows the code, and on a terminal the time left, until it was used. @throws CpnsError enrolment-code-spent */

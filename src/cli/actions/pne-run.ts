@@ -4,7 +4,8 @@
 import { toHex } from '../../base/bytes.ts';
 import { type PneConfig, PneSchema } from '../../config/pne-config.ts';
 import { ControlError, type ControlHandlers, flagParam, textParam } from '../../nodes/control-socket.ts';
-import { openPne, type PneEvent, type PneNode, type PneOptions } from '../../nodes/pne.ts';
+import { openPne, type PneNode, type PneOptions } from '../../nodes/pne.ts';
+import type { PneEvent } from '../../nodes/pne-events.ts';
 import { sayAdapter } from '../adapter-view.ts';
 import {
   type DaemonOptions,
@@ -14,6 +15,7 @@ import {
   type RunningNode,
   runDaemon,
 } from '../daemon.ts';
+import { UsageError } from '../exit-codes.ts';
 import { JoinDesk, type JoinView } from '../join-desk.ts';
 import { Asker } from '../prompt.ts';
 import { existingState, loadRoleConfig } from '../roles.ts';
@@ -57,7 +59,7 @@ export async function openRunningPne(options: RunningPneOptions): Promise<Runnin
   const node = await openPne({
     ...{
       stateDir,
-      config,
+      config: { ...config, bluetooth: { ...config.bluetooth, as: pneSide(options) ?? config.bluetooth.as } },
       adapter: options.adapter,
       capture: options.capture,
       peripheral: options.peripheral,
@@ -84,8 +86,14 @@ export async function openRunningPne(options: RunningPneOptions): Promise<Runnin
   };
 }
 
+/** @throws UsageError for both */
+export function pneSide({ as }: Pick<RadioOptions, 'as'>): 'central' | 'peripheral' | undefined {
+  if (as === 'both') throw new UsageError('a PNE is --as central or --as peripheral');
+  return as;
+}
+
 async function showCode(node: PneNode, asJson: boolean, emit: (event: object) => void): Promise<void> {
-  if (node.status().owner !== undefined) return;
+  if (node.status().owner !== undefined || node.takesCode) return;
   const { code, expiresInMs } = node.startEnrolment();
   if (asJson) return emit({ event: 'code', code, expiresInMs });
   const { enrolmentDisplay } = await import('../enrol-display.ts');
@@ -122,7 +130,12 @@ function handlersOf(
 ): ControlHandlers {
   return {
     status: () => ({ ...node.status(), question: desk.question }),
+    'takes-code': () => node.takesCode,
     'start-enrolment': () => node.startEnrolment(),
+    'use-code': ({ params }) => {
+      node.useCode(textParam(params, 'code'));
+      return null;
+    },
     'wait-enrolled': ({ signal }) =>
       new Promise<unknown>((resolve) => {
         const watcher = (event: PneEvent) => {

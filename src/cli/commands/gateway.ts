@@ -16,6 +16,7 @@ export function gatewayCommand(): Command {
       .addCommand(run())
       .addCommand(status())
       .addCommand(pair())
+      .addCommand(qr())
       .addCommand(pnes())
       .addCommand(approvals()),
     'cpns gateway init --server https://cpns.example.net:8443',
@@ -55,6 +56,7 @@ function run(): Command {
   return examples(
     command,
     'cpns gateway run --adapter hci:1',
+    'cpns gateway run --as both                for phones as well',
     'cpns gateway run --capture gw.btsnoop --keylog gw.keys',
     'cpns gateway run --with-pne ~/.local/state/cpns/pne',
   );
@@ -74,6 +76,23 @@ function pair(): Command {
     )
     .action(async (options) => (await ask()).gatewayPair(options));
   return examples(command, 'cpns gateway pair', 'cpns gateway pair < code.txt');
+}
+
+function qr(): Command {
+  const command = withJson(withState(new Command('qr')))
+    .description(
+      'show a code, as text and QR, for a phone or PNE that connects by itself; ends when it was used',
+    )
+    .option('--page <url>', 'the QR opens this page with the code behind its #')
+    .option('--png <file>', 'also write the QR as a picture, mode 0600, removed when it was used')
+    .option('--print', 'show it although stdout is no terminal')
+    .action(async (options) => (await import('../actions/gateway-qr.ts')).gatewayQr(options));
+  return examples(
+    command,
+    'cpns gateway qr',
+    'cpns gateway qr --page https://gateway.local:8444/',
+    'cpns gateway qr --print --png code.png',
+  );
 }
 
 function pnes(): Command {

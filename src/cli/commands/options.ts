@@ -32,6 +32,13 @@ export const withRadio = (command: Command): Command =>
       '--adapter <moniker>',
       'over [bluetooth] adapter: hci:N[/user|/raw], h4:unix:PATH, virtual[:PATH]',
     )
+    .addOption(
+      new Option('--as <side>', 'over [bluetooth] as: which side makes the link').choices([
+        'central',
+        'peripheral',
+        'both',
+      ]),
+    )
     .option('--capture <file>', 'btsnoop file of everything on HCI')
     .option('--keylog <file>', 'link keys for `cpns trace`, mode 0600; anyone with it reads the capture');
 

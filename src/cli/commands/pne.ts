@@ -30,18 +30,30 @@ function init(): Command {
 
 function enrol(): Command {
   const command = withRadio(withConfig(withState(new Command('enrol'))))
-    .description('show a code, as text and QR, to be typed in at the home gateway; ends when it was')
+    .description(
+      'show a code, as text and QR, to be typed in at the home gateway, or take the one it shows (as central); ends when enrolled',
+    )
     .option('--print', 'show it although stdout is no terminal')
     .action(async (options) => (await import('../actions/pne-enrol.ts')).pneEnrol(options));
-  return examples(command, 'cpns pne enrol', 'cpns pne enrol --print > code.txt');
+  return examples(
+    command,
+    'cpns pne enrol',
+    'cpns pne enrol --print > code.txt',
+    'cpns pne enrol --as central < code.txt      with the code of `cpns gateway qr`',
+  );
 }
 
 function run(): Command {
   const command = withRadio(withDaemon(new Command('run')))
-    .description('advertise, and join what the rules or the person at the terminal accept')
+    .description('advertise or connect, and join what the rules or the person at the terminal accept')
     .option('--enrol', 'first show an enrolment code on stdout, when it has no home gateway yet')
     .action(async (options) => (await import('../actions/pne-run.ts')).pneRun(options));
-  return examples(command, 'cpns pne run', 'cpns pne run --adapter virtual --trace');
+  return examples(
+    command,
+    'cpns pne run',
+    'cpns pne run --as central                   connects to gateways that are GATT peripherals',
+    'cpns pne run --adapter virtual --trace',
+  );
 }
 
 function status(): Command {

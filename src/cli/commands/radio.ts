@@ -26,7 +26,7 @@ export function radioCommand(): Command {
     command,
     'cpns radio',
     'cpns radio --interval 7.5 --packets 6',
-    'sudo cpns radio --vhci 2',
+    'cpns radio --vhci 2',
     'cpns radio --socket /tmp/r.sock --link-loss 0.001 --seed 7',
   );
 }

@@ -1,0 +1,128 @@
+/**
+ * The mirrored arrangement at a PNE: whom it connects to, and when (docs/protocol.md §2.2). Reads what gateways announce and
+ * chooses between enrolment with a code it was given, resumption and establishment. Must not know what is done on a link.
+ */
+import { type Bytes, toHex } from '../base/bytes.ts';
+import type { Status } from '../base/statuses.ts';
+import type { Clock } from '../base/time.ts';
+import type { Central, GattLink } from '../bluetooth/ports.ts';
+import type { KnownJoin } from '../establishment/pne-types.ts';
+import { type Announced, showsCode, showsTag } from '../network/advertisement.ts';
+import { deriveAdvertisingKey } from '../security/key-schedule.ts';
+import type { Primitives } from '../security/primitives.ts';
+import { type Purpose, Scan } from './scan.ts';
+
+/** Announcements of strangers for which it is remembered what was tried. */
+const MAX_REMEMBERED = 64;
+
+/** A code that a gateway shows, as the PNE was given it. */
+export interface GivenCode {
+  readonly secret: Bytes;
+  /** T: the first 16 bytes of the gateway's thumbprint. */
+  readonly thumbprintPrefix: Bytes;
+}
+
+/** Why a PNE makes a link. */
+export type PnePurpose =
+  | { readonly kind: 'enrol'; readonly code: GivenCode }
+  | { readonly kind: 'resume'; readonly join: KnownJoin }
+  | { readonly kind: 'establish' };
+
+export interface PneCentralOptions {
+  readonly central: Central;
+  readonly primitives: Primitives;
+  readonly clock: Clock;
+  /** What holds now. */
+  readonly state: () => {
+    readonly linked: boolean;
+    readonly enrolled: boolean;
+    readonly code: GivenCode | undefined;
+    readonly joins: readonly KnownJoin[];
+  };
+  /** A link is up. Settles when it is down. */
+  readonly made: (gatt: GattLink, purpose: PnePurpose, proven: () => void) => Promise<Status>;
+  readonly onConnectFailed: (address: string, status: Status) => void;
+}
+
+/** `probe`: whether the gateway knows this join is not certain, its tag was not seen. */
+interface Choice {
+  readonly purpose: PnePurpose;
+  readonly probe: string | undefined;
+}
+
+export class PneCentral {
+  readonly #options: PneCentralOptions;
+  readonly #scan: Scan<Choice>;
+  /** How many joins a gateway that announces so did not know, by announcement. */
+  readonly #probed = new Map<string, number>();
+
+  constructor(options: PneCentralOptions) {
+    this.#options = options;
+    const { central, clock, onConnectFailed } = options;
+    this.#scan = new Scan<Choice>({
+      central,
+      clock,
+      onConnectFailed,
+      choose: (announced) => this.#choose(announced),
+      serve: (gatt, choice, proven) => this.#serve(gatt, choice, proven),
+    });
+  }
+
+  start(): Promise<void> {
+    return this.#scan.start();
+  }
+
+  stop(): Promise<void> {
+    return this.#scan.stop();
+  }
+
+  /** There is a new code, owner or join. */
+  reconsider(): void {
+    this.#scan.reconsider();
+  }
+
+  #choose(announced: Announced): Purpose<Choice> | 'later' | undefined {
+    const { primitives, state } = this.#options;
+    const { linked, enrolled, code, joins } = state();
+    if (announced.mode === 'pne') return undefined;
+    if (linked) return 'later';
+    const choice = (
+      key: string,
+      stranger: boolean,
+      purpose: PnePurpose,
+      probe?: string,
+    ): Purpose<Choice> => ({
+      key,
+      stranger,
+      value: { purpose, probe },
+    });
+    if (code && showsCode(primitives, announced, code.secret))
+      return choice('enrol', false, { kind: 'enrol', code });
+    const shown = joins.find(({ rms }) =>
+      showsTag(primitives, announced, deriveAdvertisingKey(primitives, rms)),
+    );
+    if (shown) return choice(`resume ${toHex(shown.th3)}`, false, { kind: 'resume', join: shown });
+    if (!announced.join || !enrolled) return undefined;
+    const name = `${toHex(announced.salt)}${toHex(announced.tags)}`;
+    // A gateway of many PNEs shows few tags at a time: a join that it may know is tried before another is made.
+    const join = joins[this.#probed.get(name) ?? 0];
+    const purpose: PnePurpose = join ? { kind: 'resume', join } : { kind: 'establish' };
+    return choice(`stranger ${name}`, true, purpose, join && name);
+  }
+
+  async #serve(gatt: GattLink, { purpose, probe }: Choice, proven: () => void): Promise<Status> {
+    // Another link may have come up while this one was being made.
+    if (this.#options.state().linked) {
+      await gatt.close();
+      return 'ok';
+    }
+    const status = await this.#options.made(gatt, purpose, proven);
+    // Whoever was of no use to a PNE that was nobody's is looked at again.
+    if (purpose.kind === 'enrol' && status === 'ok') this.#scan.reconsider();
+    if (probe === undefined || status !== 'unknown-session') return status;
+    this.#probed.set(probe, (this.#probed.get(probe) ?? 0) + 1);
+    const [oldest] = this.#probed.keys();
+    if (this.#probed.size > MAX_REMEMBERED && oldest !== undefined) this.#probed.delete(oldest);
+    return 'ok';
+  }
+}
