@@ -100,6 +100,13 @@ export const HOST_CHECKS = {
     fix: 'asked',
     more: 'Please keep its log: this should not happen.',
   },
+  'daemon-waits': {
+    severity: 'warning',
+    title: 'The daemon runs without its adapter',
+    sentence: 'The {role} runs and waits for its adapter: {why}',
+    command: 'cpns {role} status',
+    more: 'It takes it as soon as it can be had, and ends after `wait_minutes` of its configuration. What is said of the adapter itself says why it can not be had.',
+  },
   'gateway-not-enrolled': {
     severity: 'warning',
     title: 'The gateway is not enrolled',

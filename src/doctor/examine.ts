@@ -12,7 +12,7 @@ import { probeHost } from './probe-host.ts';
 import { probeKernel } from './probe-kernel.ts';
 import { isRoleHere, probeRadio, probeRole, type RolePlaces } from './probe-role.ts';
 import { probeWifi } from './probe-wifi.ts';
-import { type Use, usesOf } from './use.ts';
+import { hasAdapter, type Use, usesOf } from './use.ts';
 
 type Place = ReturnType<typeof probePlace>;
 
@@ -73,7 +73,7 @@ async function probeAdapters(
     const facts: AdapterFacts[] = [];
     for (const place of places) {
       const users = uses.filter(({ index }) => index === place.index);
-      const running = users.filter(({ role }) => role && typeof known(role.daemon) === 'object');
+      const running = users.filter(({ role }) => hasAdapter(role));
       const raw = users.some(({ channel }) => channel === 'raw');
       const questions = {
         raw: may?.netRaw === true,

@@ -98,6 +98,8 @@ export interface RoleFacts {
   /** Whether a virtual radio listens there, of an adapter that is one. */
   readonly radio: boolean | undefined;
   readonly randomAddress: boolean;
+  /** The Bluetooth libraries it uses: `abandonware`, `stoprocent`. */
+  readonly backEnd: string | undefined;
   /** Name of the firmware profile that its configuration names. */
   readonly profile: string | undefined;
   readonly stateDir: string;

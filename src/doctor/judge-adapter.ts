@@ -7,7 +7,7 @@ import { shellWord } from './check.ts';
 import type { Finding } from './checks.ts';
 import { type AdapterFacts, type Facts, known, type ProcessFact, type RoleFacts } from './facts.ts';
 import { restartOf } from './judge-host.ts';
-import type { Use } from './use.ts';
+import { hasAdapter, statusOf, type Use } from './use.ts';
 
 /** Cambridge Silicon Radio, and the USB id of theirs that clones carry. */
 const CSR = { manufacturer: 10, vendor: 0x0a12, product: 0x0001 } as const;
@@ -19,7 +19,7 @@ const GOOD_SUPERVISION_MS = 2_000;
 export function judgeAdapter(adapter: AdapterFacts, use: Use, facts: Facts): readonly Finding[] {
   const about = use.index;
   const others = programs(facts);
-  const runs = use.role !== undefined && typeof known(use.role.daemon) === 'object';
+  const runs = hasAdapter(use.role);
   const found: Finding[] = [...permission(use, facts), ...otherMode(use, adapter)];
   if (adapter.rfkill?.hard) found.push({ check: 'rfkill-switch', adapter: about });
   else if (adapter.rfkill?.soft) found.push({ check: 'rfkill-blocked', adapter: about });
@@ -52,7 +52,7 @@ function otherMode(use: Use, { profile }: AdapterFacts): readonly Finding[] {
 /** A daemon that runs has what it needs, and a unit may give what a command by hand lacks. */
 function permission({ index, role }: Use, { host }: Facts): readonly Finding[] {
   const may = known(host.capabilities);
-  if (may === undefined || typeof (role && known(role.daemon)) === 'object') return [];
+  if (may === undefined || hasAdapter(role)) return [];
   const missing = [!may.netRaw && 'CAP_NET_RAW', !may.netAdmin && 'CAP_NET_ADMIN'].filter(Boolean);
   if (missing.length === 0) return [];
   const values = { missing: missing.join(' and '), node: shellWord(host.node.path) };
@@ -145,12 +145,13 @@ function disallowed({ index, scanAnswer, advertiseAnswer }: AdapterFacts): reado
 
 /** Our own daemon uses it, so it ought to scan, or have the links it says it has. */
 function besideDaemon(adapter: AdapterFacts, role: RoleFacts): readonly Finding[] {
-  const status = known(role.daemon);
-  if (typeof status !== 'object') return [];
+  const status = statusOf(role);
+  if (status === undefined) return [];
   const { index } = adapter;
   if (role.role === 'gateway') return [...tooMany(adapter, status), ...notScanning(adapter, role, status)];
   const [peer] = known(adapter.connections) ?? [];
-  if (peer === undefined || status['link'] !== 'none') return [];
+  // The other library lets several in.
+  if (peer === undefined || status['link'] !== 'none' || role.backEnd === 'stoprocent') return [];
   const values = { index, peer: peer.address, type: peer.type };
   return [{ check: 'place-taken', adapter: index, values }];
 }

@@ -7,6 +7,7 @@ import { shellWord } from './check.ts';
 import type { Finding } from './checks.ts';
 import { type HostFacts, known, type RoleFacts, type ServerFacts } from './facts.ts';
 import { SQLITE_PACKAGE } from './probe-host.ts';
+import { statusOf, waitsFor } from './use.ts';
 
 /** package.json says the same to npm; a test holds the two together. */
 export const LEAST_NODE = '20.19.0';
@@ -69,6 +70,8 @@ export function judgeRole(facts: RoleFacts, host: HostFacts): readonly Finding[]
   if (facts.daemon.seen && facts.daemon.value === 'silent') {
     findings.push({ check: 'daemon-silent', ...restartOf(facts, { role }) });
   }
+  const why = waitsFor(facts);
+  if (why !== undefined) findings.push({ check: 'daemon-waits', values: { role, why } });
   const dir = shellWord(stateDir);
   if (known(facts.enrolled) === false && facts.state.exists && role !== 'server') {
     findings.push({ check: `${role}-not-enrolled`, values: { dir } });
@@ -134,9 +137,7 @@ function judgeServer(server: ServerFacts, facts: RoleFacts, host: HostFacts): re
     const way = ahead > 0 ? 'ahead of' : 'behind';
     return [clockOff(wallSeconds, `${inWords(Math.abs(ahead))} ${way} the clock of the server`)];
   }
-  const status = known(facts.daemon);
-  const runs = typeof status === 'object';
-  return runs && status['channel'] === 'down' ? [{ check: 'channel-down', values: { url } }] : [];
+  return statusOf(facts)?.['channel'] === 'down' ? [{ check: 'channel-down', values: { url } }] : [];
 }
 
 function hostOf(url: string): string {

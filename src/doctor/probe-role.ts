@@ -64,6 +64,7 @@ export async function probeRole(role: Role, places: RolePlaces = {}, root = ''):
     radio: config.adapter === undefined ? undefined : await probeRadio(config.adapter),
     randomAddress: config.randomAddress ?? true,
     profile: config.profile,
+    backEnd: config.backEnd,
     stateDir,
     state,
     daemon,
@@ -79,6 +80,7 @@ interface ReadConfig {
   readonly adapter?: string;
   readonly randomAddress?: boolean;
   readonly profile?: string | undefined;
+  readonly backEnd?: string | undefined;
   readonly url?: string;
 }
 
@@ -92,8 +94,15 @@ function readRoleConfig(role: Role, named: string | undefined): ReadConfig {
       return { file };
     }
     const config = role === 'gateway' ? readConfig(GatewaySchema, file) : readConfig(PneSchema, file);
-    const { adapter, randomAddress, profile } = config.bluetooth;
-    return { file, adapter, randomAddress, profile, ...('server' in config && { url: config.server.url }) };
+    const { adapter, randomAddress, profile, backEnd } = config.bluetooth;
+    return {
+      file,
+      adapter,
+      randomAddress,
+      profile,
+      backEnd,
+      ...('server' in config && { url: config.server.url }),
+    };
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     return { file: file ?? named, fault: error.message };

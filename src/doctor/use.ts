@@ -3,7 +3,7 @@
  * adapter there is by the channel that suits this kernel. Pure.
  */
 import { formatMoniker, parseMoniker } from '../bluetooth/hci/moniker.ts';
-import type { AdapterFacts, RoleFacts } from './facts.ts';
+import { type AdapterFacts, known, type RoleFacts } from './facts.ts';
 
 export interface Use {
   readonly index: number;
@@ -46,3 +46,19 @@ export function usesOf(
     return { index, channel, explicit: false, moniker, role: undefined, by: undefined };
   });
 }
+
+/** What the daemon of a role says of itself, when it runs and answers. */
+export function statusOf(role: RoleFacts | undefined): Readonly<Record<string, unknown>> | undefined {
+  const status = role && known(role.daemon);
+  return typeof status === 'object' ? status : undefined;
+}
+
+/** Why the daemon of a role runs without its adapter; undefined when it has it, or does not run. */
+export function waitsFor(role: RoleFacts | undefined): string | undefined {
+  const radio = statusOf(role)?.['radio'] as { state?: unknown; why?: unknown } | undefined;
+  return radio?.state === 'waiting' ? String(radio.why) : undefined;
+}
+
+/** Whether the daemon of a role runs and has its adapter. */
+export const hasAdapter = (role: RoleFacts | undefined): boolean =>
+  statusOf(role) !== undefined && waitsFor(role) === undefined;

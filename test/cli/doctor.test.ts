@@ -11,7 +11,7 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { createServer } from 'node:net';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -229,6 +229,31 @@ describe('cpns doctor', function () {
         const ended = new Promise((resolve) => child.once('close', resolve));
         if (child.kill('SIGTERM')) await ended;
       }
+      await radio.close();
+    }
+  });
+
+  it('ends by Ctrl-C with 130, and leaves nothing behind', async () => {
+    // A server that takes the connection and says nothing keeps it waiting for 5 s.
+    const silent = createServer().listen(0, '127.0.0.1');
+    await new Promise((resolve) => silent.once('listening', resolve));
+    const { port } = silent.address() as AddressInfo;
+    const radio = await openVirtualRadio({ path: join(home, 'radio.sock') });
+    try {
+      await cpns(['gateway', 'init', '--server', `https://127.0.0.1:${port}`, '--adapter', radio.moniker]);
+      const env = { ...environment(), TMPDIR: join(home, 'tmp') };
+      mkdirSync(env.TMPDIR);
+      const child = spawn(process.execPath, ['--import', 'tsx', MAIN, 'doctor'], { env, stdio: 'ignore' });
+      const ended = new Promise<number | null>((resolve) => child.once('close', resolve));
+      await new Promise((resolve) => silent.once('connection', resolve));
+      child.kill('SIGINT');
+      assert.equal(await ended, 130);
+      assert.deepEqual(
+        readdirSync(env.TMPDIR).filter((name) => name.startsWith('cpns-')),
+        [],
+      );
+    } finally {
+      silent.close();
       await radio.close();
     }
   });

@@ -61,6 +61,7 @@ export const GATEWAY: RoleFacts = {
   radio: undefined,
   randomAddress: true,
   profile: undefined,
+  backEnd: 'abandonware',
   stateDir: '/var/lib/cpns/gateway',
   state: {
     ...{ exists: true, visible: true, usable: true, open: false, owner: 'pi', user: undefined },

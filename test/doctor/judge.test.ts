@@ -134,6 +134,11 @@ const ROWS: readonly Row[] = [
     }),
     command: 'sudo systemctl restart cpns-gateway.service',
   },
+  {
+    check: 'daemon-waits',
+    facts: spoiled({ role: { daemon: seen({ radio: { state: 'waiting', why: 'hci:0 is gone' } }) } }),
+    says: /The gateway runs and waits for its adapter: hci:0 is gone/,
+  },
   { check: 'gateway-not-enrolled', facts: spoiled({ role: { enrolled: seen(false) } }) },
   {
     check: 'pne-not-enrolled',
@@ -378,6 +383,26 @@ describe('the judgement', () => {
       adapter: { up: seen(true), info: seen('hidden') },
     });
     assert.deepEqual(judge(facts).findings, []);
+  });
+
+  it('does not take a daemon that waits for its adapter for the one that has it', () => {
+    const facts = spoiled({
+      role: { daemon: seen({ radio: { state: 'waiting', why: 'busy' } }) },
+      adapter: { up: seen(true), info: seen('hidden') },
+      kernel: { hciPrograms: seen([daemon(9)]) },
+    });
+    assert.ok(judge(facts).findings.some(({ check }) => check === 'adapter-taken'));
+  });
+
+  it('leaves a PNE that serves several at once its strangers', () => {
+    const facts = spoiled(
+      {
+        role: { daemon: seen({ link: 'none' }), backEnd: 'stoprocent' },
+        adapter: { connections: seen([{ address: '11:22:33:44:55:66', type: 2 }]) },
+      },
+      inRaw({ ...WELL, roles: [PNE] }),
+    );
+    assert.ok(!judge(facts).findings.some(({ check }) => check === 'place-taken'));
   });
 
   it("does not suspect strangers where it is a service's daemon that it can't ask", () => {

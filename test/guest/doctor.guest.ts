@@ -6,74 +6,8 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { closeSync, copyFileSync, mkdirSync, openSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { checks, doctor, MAIN, mends, NOBODY, only } from './doctor.ts';
 import { command, loadKernelBluetooth, settled, startBluetoothd, startRadio, until } from './kernel.ts';
-
-const MAIN = resolve('dist/src/cli/main.js');
-const NOBODY = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', '--no-new-privs'];
-
-interface View {
-  readonly findings: readonly {
-    readonly check: string;
-    readonly severity: string;
-    readonly sentence: string;
-    readonly command: string;
-  }[];
-  readonly adapters: readonly {
-    readonly adapter: string;
-    readonly channel: string;
-    readonly why: string;
-    readonly profile: string;
-  }[];
-  readonly unseen: readonly { readonly what: string; readonly why: string }[];
-  readonly fixes?: readonly { readonly check: string; readonly command: string; readonly result: string }[];
-}
-
-interface Told extends View {
-  readonly code: number;
-  readonly err: string;
-}
-
-interface Asking {
-  /** In front of Node. */
-  readonly through?: readonly string[];
-  readonly node?: string;
-  readonly input?: string;
-}
-
-/** Runs the command as a person would. */
-function doctor(args: readonly string[], { through = [], node = process.execPath, input }: Asking = {}) {
-  const [program = '', ...rest] = [...through, node, MAIN, 'doctor', '--json', ...args];
-  return new Promise<Told>((answer, reject) => {
-    const child = execFile(program, rest, { timeout: 90_000 }, (error, stdout, err) => {
-      const code = typeof error?.code === 'number' ? error.code : error ? -1 : 0;
-      try {
-        answer({ code, err, ...(JSON.parse(stdout) as View) });
-      } catch {
-        reject(new Error(`doctor ${args.join(' ')}: exit ${code}: ${stdout}${err}`));
-      }
-    });
-    child.stdin?.end(input ?? '');
-  });
-}
-
-const checks = ({ findings }: View): readonly string[] => findings.map(({ check }) => check);
-
-function only(told: Told, check: string) {
-  const found = told.findings.filter((finding) => finding.check === check);
-  assert.equal(found.length, 1, `${check} in ${JSON.stringify(told.findings)}`);
-  return found[0] ?? assert.fail();
-}
-
-/** `fix` mends it: the finding is there before, its command runs, and it is gone. */
-async function mends(args: readonly string[], check: string, run: string, extra: readonly string[] = []) {
-  const before = await doctor(args);
-  assert.equal(only(before, check).command.replace(/^sudo /, ''), run.replace(/^sudo /, ''));
-  const after = await doctor([...args, '--fix', '--yes', ...extra]);
-  const fix = after.fixes?.find((each) => each.check === check);
-  assert.equal(fix?.result, 'mended', JSON.stringify(after));
-  assert.ok(!checks(after).includes(check));
-  return { before, after };
-}
 
 describe('cpns doctor in the guest', function () {
   this.timeout(300_000);
@@ -269,6 +203,80 @@ describe('cpns doctor in the guest', function () {
       assert.equal(found.command, 'cpns pne run --adapter hci:1');
       assert.ok(checks(told).includes('gateway-not-enrolled') && checks(told).includes('pne-not-enrolled'));
       assert.match(only(told, 'server-unreachable').sentence, /ECONNREFUSED/);
+    });
+  });
+
+  describe('with a gateway and its server', () => {
+    const home = '/tmp/gateway-home';
+    const env = { ...process.env, XDG_CONFIG_HOME: `${home}/config`, XDG_STATE_HOME: `${home}/state` };
+    const through = ['env', `XDG_CONFIG_HOME=${home}/config`, `XDG_STATE_HOME=${home}/state`];
+    const daemons: ChildProcess[] = [];
+    let radio: Awaited<ReturnType<typeof startRadio>>;
+
+    /** A command of cpns, to its good end. */
+    const cpns = (args: readonly string[], input = '') =>
+      new Promise<string>((done, reject) => {
+        const child = execFile(process.execPath, [MAIN, ...args], { env }, (error, out, err) =>
+          error ? reject(new Error(`${args.join(' ')}: ${out}${err}`)) : done(out),
+        );
+        child.stdin?.end(input);
+      });
+    /** A daemon that answers. */
+    const start = async (role: string) => {
+      daemons.push(spawn(process.execPath, [MAIN, role, 'run'], { env, stdio: 'ignore' }));
+      await until(`the ${role}`, () => cpns([role, 'status']).catch(() => undefined), 60_000);
+    };
+
+    before(async () => {
+      loadKernelBluetooth();
+      radio = await startRadio(1);
+      await settled(radio.indices);
+      await cpns(['server', 'init', '--realm', 'guest.example', '--port', '18443']);
+      await cpns(['server', 'user', 'add', 'ann']);
+      await start('server');
+      const token = await cpns(['server', 'token', 'create', 'ann', 'home']);
+      const adapter = `hci:${radio.indices[0]}`;
+      await cpns(['gateway', 'init', '--server', 'https://127.0.0.1:18443', '--adapter', adapter]);
+      await cpns(['gateway', 'enrol'], token);
+    });
+    after(async () => {
+      for (const daemon of daemons) daemon.kill('SIGTERM');
+      await until('their end', () =>
+        daemons.every((daemon) => daemon.exitCode !== null || daemon.signalCode),
+      );
+      await radio.close();
+    });
+
+    it('is content before the gateway runs and while it has the adapter to itself', async () => {
+      const before = await doctor(['--role', 'gateway'], { through });
+      assert.deepEqual(before.findings, []);
+      await start('gateway');
+      const during = await doctor([], { through });
+      assert.deepEqual(during.findings, []);
+      assert.equal(during.code, 0);
+      // Nobody else may think it free.
+      const other = await doctor(['--adapter', `hci:${radio.indices[0]}`]);
+      assert.match(only(other, 'adapter-taken').sentence, /node \(process \d+\)/);
+    });
+
+    it('sees that the certificate is not valid yet by a clock that is days behind', async () => {
+      const now = Math.floor(Date.now() / 1000);
+      await command('date', '-s', `@${now - 3 * 86_400}`);
+      try {
+        const told = await doctor(['--role', 'gateway'], { through });
+        const said = told.findings
+          .filter(({ check }) => check === 'clock-off')
+          .map(({ sentence }) => sentence);
+        assert.ok(
+          said.some((sentence) =>
+            /certificate of https:\/\/127\.0\.0\.1:18443 is not valid yet/.test(sentence),
+          ),
+          JSON.stringify(told.findings),
+        );
+        assert.equal(told.code, 1);
+      } finally {
+        await command('date', '-s', `@${now}`);
+      }
     });
   });
 

@@ -1,12 +1,12 @@
 /**
  * `cpns doctor`: looks, tells, and with --fix mends what it may. Wiring, the questions to the person, and running commands.
  */
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { CHECKS, type CheckId, checkOf, isFailure } from '../../doctor/checks.ts';
 import { type Examination, type ExamineOptions, examine } from '../../doctor/examine.ts';
 import { asRunHere, consentFor, type Fixed, type Fixer, mend } from '../../doctor/fix.ts';
 import { doctorView, formatDoctor } from '../doctor-view.ts';
-import { EXIT, InterruptedError, UsageError } from '../exit-codes.ts';
+import { EXIT, UsageError } from '../exit-codes.ts';
 import { print, withProgress } from '../output.ts';
 import { Asker } from '../prompt.ts';
 
@@ -23,6 +23,7 @@ const COMMAND_LIMIT_MS = 120_000;
 
 export async function doctor(options: Options): Promise<void> {
   checkUsage(options);
+  endOnInterrupt();
   const look = () => withProgress('looking', examine(options));
   let examination = await look();
   let fixed: readonly Fixed[] | undefined;
@@ -69,24 +70,28 @@ async function mendWithConsent(first: Examination, { yes, accept }: Options, loo
   }
 }
 
-/** Ctrl-C reaches it as well, being of the same terminal; then it is this command that ends. */
+/** What runs now, and goes with this command. */
+let running: ChildProcess | undefined;
+
+/** Between two steps, never within one: what was copied to be looked at is removed before this is heard. */
+function endOnInterrupt(): void {
+  process.on('SIGINT', () => {
+    running?.kill('SIGINT');
+    process.exit(EXIT.interrupted);
+  });
+}
+
 function runCommand(command: string): Promise<number> {
   return new Promise((resolve, reject) => {
     const child = spawn('/bin/sh', ['-c', asRunHere(command)], { stdio: ['inherit', 'pipe', 'inherit'] });
+    running = child;
     child.stdout.pipe(process.stderr, { end: false });
     const timer = setTimeout(() => child.kill('SIGTERM'), COMMAND_LIMIT_MS);
-    let interrupted = false;
-    const stop = () => {
-      interrupted = true;
-      child.kill('SIGINT');
-    };
-    process.once('SIGINT', stop);
     child.on('error', reject);
     child.on('close', (code) => {
       clearTimeout(timer);
-      process.off('SIGINT', stop);
-      if (interrupted) reject(new InterruptedError());
-      else resolve(code ?? EXIT.failure);
+      running = undefined;
+      resolve(code ?? EXIT.failure);
     });
   });
 }
