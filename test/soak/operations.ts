@@ -4,7 +4,7 @@
  */
 import { fromHex, toHex } from '../../src/base/bytes.ts';
 import type { ApprovalView } from '../../src/cli/approval-view.ts';
-import { InventoryPayload } from '../../src/messages/inventory.ts';
+import { InventoryPayload, MAX_MEMBERS } from '../../src/messages/inventory.ts';
 import type { PneStatus } from '../../src/nodes/pne.ts';
 import { parseSign1 } from '../../src/security/cose.ts';
 import type { GatewayView, PneView, ServerView } from '../faults/state-view.ts';
@@ -54,6 +54,9 @@ async function goAway(site: Site, dice: Dice): Promise<void> {
 async function replace(site: Site, dice: Dice): Promise<void> {
   const resident = dice.pick(members(site).filter(({ home }) => site.mayRestart(home.pne.name)));
   const { gateway, pne } = resident.home;
+  // A revoked PNE keeps its place in the inventory.
+  const devices = site.residents.reduce((sum, { devices }) => sum + devices, 0);
+  if (devices >= MAX_MEMBERS) throw new InVain('no place for another device');
   await site.alone(pne.name, async () => {
     const view = site.ledger.view(resident.party) as PneView;
     site.town.administer((admin) => admin.revokePne(view.thumbprint));
