@@ -274,12 +274,14 @@ describeBackEnds('GUARD B8: requests that are none', () => {
     const answers: string[] = [];
     gatt.send = (pdu) => answers.push(pdu.toString('hex'));
     const configuration = gatt._handles.findLastIndex((each) => each?.uuid === '2902');
+    const declaration = gatt._handles.findIndex(
+      ({ type, properties = 0 } = { type: '' }) => type === 'characteristic' && (properties & 0x04) !== 0,
+    );
+    const handle = (index: number) => `${index.toString(16).padStart(2, '0')}00`;
     return (hex: string) => {
       answers.length = 0;
-      gatt.handleRequest(
-        Buffer.from(hex.replace('CCCD', `${configuration.toString(16).padStart(2, '0')}00`), 'hex'),
-        connection,
-      );
+      const pdu = hex.replace('CCCD', handle(configuration)).replace('DECL', handle(declaration));
+      gatt.handleRequest(Buffer.from(pdu, 'hex'), connection);
       return answers.join();
     };
   };
@@ -295,6 +297,8 @@ describeBackEnds('GUARD B8: requests that are none', () => {
     ['a command to nobody', '52ff0000', ''],
     ['a command to what only notifies', '520100aa', ''],
     ['a command too short', '5201', ''],
+    ['a write to a declaration', '12DECLaa', '0112DECL03'],
+    ['a write command to a declaration', '52DECLaa', ''],
     ['a signed command', 'd20100aa', ''],
     ['a response', '0bff', ''],
     ['an error', '0101000101', ''],
@@ -306,7 +310,7 @@ describeBackEnds('GUARD B8: requests that are none', () => {
       const ask = await askedBy(true);
       const seen = ask(request);
       assert.equal(seen.length, answer.length);
-      assert.match(seen, new RegExp(`^${answer.replace('CCCD', '..00')}$`));
+      assert.match(seen, new RegExp(`^${answer.replace(/CCCD|DECL/, '..00')}$`));
       assert.equal(ask('0a0100').slice(0, 2), '0b', 'serves on');
     });
   }

@@ -1,7 +1,7 @@
 /**
  * GUARD(B8): what a client may send to the attribute server of either bleno. They read beyond a short request (and
  * throw), answer commands and even responses with errors, take an empty or reversed range for one with nothing in it, and
- * any bits for a subscription.
+ * any bits for a subscription, and a write to a characteristic's declaration for one to its value.
  * Owns the form of requests (Core Specification 5.4, Vol 3 Part F §3.4); attributes and their permissions are bleno's.
  */
 
@@ -21,6 +21,7 @@ const WRITE_COMMAND = 0x52;
 const COMMAND_BIT = 0x40;
 
 const INVALID_HANDLE = 0x01;
+const WRITE_NOT_PERMITTED = 0x03;
 const INVALID_PDU = 0x04;
 const VALUE_NOT_ALLOWED = 0x13;
 
@@ -97,6 +98,7 @@ function faultOf(gatt: BlenoGatt, request: Buffer): readonly [number, number] | 
     const first = request.readUInt16LE(1);
     if (first === 0 || first > request.readUInt16LE(3)) return [first, INVALID_HANDLE];
   }
+  if (opcode === WRITE && isDeclaration(gatt, request)) return [request.readUInt16LE(1), WRITE_NOT_PERMITTED];
   if (opcode === WRITE && !isSubscription(gatt, request)) return [request.readUInt16LE(1), VALUE_NOT_ALLOWED];
   return undefined;
 }
@@ -110,8 +112,12 @@ function isSubscription({ _handles }: BlenoGatt, request: Buffer): boolean {
   return (request.readUInt16LE(3) & ~allowed) === 0;
 }
 
+function isDeclaration({ _handles }: BlenoGatt, request: Buffer): boolean {
+  return _handles[request.readUInt16LE(1)]?.type === 'characteristic';
+}
+
 function takesCommand(gatt: BlenoGatt, request: Buffer): boolean {
-  if (request.length < 3) return false;
+  if (request.length < 3 || isDeclaration(gatt, request)) return false;
   const handle = request.readUInt16LE(1);
   const target = gatt._handles[handle];
   const holder = target?.type === 'characteristicValue' ? gatt._handles[handle - 1] : target;

@@ -32,7 +32,7 @@ export interface Cast {
 }
 
 const REALM = 'demo.cpns.example';
-const INITIATOR = 'bob';
+export const INITIATOR = 'bob';
 export const PN_NAME = "Bob's car";
 const OWNERS = ['ann', 'cleo', 'dan', 'eva', 'finn'] as const;
 const DEVICES = [

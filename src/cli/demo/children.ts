@@ -52,8 +52,10 @@ export interface Child {
   signal(signal: NodeJS.Signals): void;
 }
 
-/** What the fault matrix starts a process with in addition. */
+/** What tests start a process with in addition. */
 export interface StartExtras {
+  /** Somebody else's program in the place of ours; it gets `args` and nothing more. */
+  readonly command?: readonly string[];
   /** Flags for node, before the program. */
   readonly nodeFlags?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
@@ -88,8 +90,10 @@ export class Children {
   start(name: string, args: readonly string[], logFile: string, extras: StartExtras = {}): Child {
     if (this.#stopping) throw new Error('stopping');
     const { nodeFlags = [], env, onWire } = extras;
+    const [program = process.execPath, ...before] = extras.command ?? [];
+    const own = [...ownCommand(nodeFlags), ...args, '--trace', '--parent-pipe'];
     const log = openSync(logFile, 'a', 0o600);
-    const child = spawn(process.execPath, [...ownCommand(nodeFlags), ...args, '--trace', '--parent-pipe'], {
+    const child = spawn(program, extras.command ? [...before, ...args] : own, {
       detached: true,
       stdio: ['pipe', 'pipe', log, ...(onWire ? (['pipe'] as const) : [])],
       ...(env && { env: { ...process.env, ...env } }),

@@ -13,7 +13,8 @@ export async function enrolGateways(cast: Cast, url: string): Promise<void> {
   await Promise.all(gateways.map(({ part }, i) => enrolGatewayState(part.stateDir, url, tokens[i] ?? '')));
 }
 
-function issueTokens(cast: Cast, gateways: ReturnType<typeof gatewaysOf>): string[] {
+/** A user and a token for each. @returns the tokens, in the order of the gateways */
+export function issueTokens(cast: Cast, gateways: ReturnType<typeof gatewaysOf>): string[] {
   const admin = openServerAdmin(cast.server.stateDir);
   try {
     return gateways.map(({ user, label }) => {
