@@ -196,6 +196,12 @@ describe('the suite for hardware, on the virtual radio', function () {
     assert.match(option.said.progress, /user@host/);
     const word = hil('run', '--gateway-adapter', 'bluetooth', '--pne-adapter', 'hci1');
     assert.equal(await word.ended, 2);
+    const same = hil('run', '--gateway-adapter', 'hci0/user', '--pne-adapter', 'hci0');
+    assert.equal(await same.ended, 2);
+    assert.match(same.said.progress, /hci:0 is named twice/);
+    const page = hil('run', ...adapters(), '--html', join(dir, 'no/where.html'));
+    assert.equal(await page.ended, 2);
+    assert.match(page.said.progress, /--html .*ENOENT/);
     assert.deepEqual(left(), []);
   });
 

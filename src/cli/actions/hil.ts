@@ -1,7 +1,7 @@
 /**
  * `cpns hil run`, `pne` and `compare`: wiring of options, signals, progress and output to src/hil.
  */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { openSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { monikerOf } from '../../hil/adapter-name.ts';
 import { compareReports } from '../../hil/compare.ts';
@@ -39,6 +39,11 @@ const REPORT_FILE = 'report.json';
 
 export async function hilRun(options: RunOptions): Promise<void> {
   const { pneHost: host, pneCommand: command, sshConfig, keep } = options;
+  const gatewayAdapter = monikerOf(options.gatewayAdapter);
+  const pneAdapters = options.pneAdapter.map(monikerOf);
+  checkDifferent(host === undefined ? [gatewayAdapter, ...pneAdapters] : pneAdapters);
+  // Not found out after an hour that it can't be written.
+  const page = options.html === undefined ? undefined : openPage(options.html);
   const told = stopSignals();
   const interrupt = new AbortController();
   let code: number | undefined;
@@ -48,8 +53,8 @@ export async function hilRun(options: RunOptions): Promise<void> {
   });
   try {
     const { report, kept } = await runSuite({
-      gatewayAdapter: monikerOf(options.gatewayAdapter),
-      pneAdapters: options.pneAdapter.map(monikerOf),
+      gatewayAdapter,
+      pneAdapters,
       remote: host === undefined ? undefined : { host, command, sshConfig },
       localCommand: [process.execPath, ...ownCommand()],
       runs: options.runs,
@@ -58,7 +63,7 @@ export async function hilRun(options: RunOptions): Promise<void> {
       onProgress: (progress) => process.stderr.write(`${inert(progressText(progress))}\n`),
     });
     const full = reportWithFigures(report);
-    if (options.html !== undefined) writeFileSync(options.html, hilPage(report));
+    if (page !== undefined) writeFileSync(page, hilPage(report));
     if (kept !== undefined) writeFileSync(join(kept, REPORT_FILE), `${JSON.stringify(full, undefined, 2)}\n`);
     print(options.json, full, () => reportText(report, kept));
     process.exitCode = code ?? (figuresOf(report).accepted ? EXIT.ok : EXIT.failure);
@@ -69,6 +74,22 @@ export async function hilRun(options: RunOptions): Promise<void> {
   } finally {
     told.forget();
     exitSoon();
+  }
+}
+
+/** @throws UsageError: an adapter is held by one program, whatever its channel */
+function checkDifferent(monikers: readonly string[]): void {
+  const adapters = monikers.filter((moniker) => moniker.startsWith('hci:'));
+  const names = adapters.map((moniker) => moniker.replace(/\/.*/, ''));
+  const twice = names.find((name, at) => names.indexOf(name) !== at);
+  if (twice !== undefined) throw new UsageError(`${twice} is named twice: each party needs its own adapter`);
+}
+
+function openPage(file: string): number {
+  try {
+    return openSync(file, 'w', 0o644);
+  } catch (error) {
+    throw new UsageError(`--html ${file}: ${error instanceof Error ? error.message : error}`);
   }
 }
 
