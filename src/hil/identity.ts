@@ -33,7 +33,7 @@ export interface HostIdentity {
 /** An adapter that was opened: what kernel, controller and its firmware profile say. */
 export interface AdapterRecord {
   readonly moniker: string;
-  /** Public address as the kernel knows it. */
+  /** Public address, as the controller says. */
   readonly address: string | null;
   readonly bus: string | null;
   /** Vendor and product, `0a12:0001`. */
@@ -81,7 +81,7 @@ export function hostIdentity(): HostIdentity {
   };
 }
 
-/** @param root where sysfs is, `/` but in tests @throws MonikerError */
+/** Without the address, which only a capture shows. @param root where sysfs is, `/` but in tests @throws MonikerError */
 export function adapterRecord(
   moniker: string,
   { identity, detection, settings }: ChosenProfile,
@@ -94,15 +94,15 @@ export function adapterRecord(
     const behind = parsed.kind === 'unix' && parsed.virtual ? 'virtual radio' : bus;
     return { moniker, ...known, bus: behind, ...{ address: null, usb: null, product: null, channel: null } };
   }
-  const adapter = join(root, 'sys/class/bluetooth', `hci${parsed.index}`);
+  const device = join(root, 'sys/class/bluetooth', `hci${parsed.index}`, 'device');
   const hex = (number: number): string => number.toString(16).padStart(4, '0');
   return {
     moniker,
-    address: textOf(join(adapter, 'address')),
+    address: null,
     bus,
     usb: usb && `${hex(usb.vendor)}:${hex(usb.product)}`,
     // The adapter hangs on an interface of the USB device; `join` would take the `..` by the name.
-    product: usb && textOf(`${adapter}/device/../product`),
+    product: usb && textOf(`${device}/../product`),
     ...known,
     channel: parsed.channel ?? settings.channel.use,
   };

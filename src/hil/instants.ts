@@ -23,6 +23,8 @@ export interface RadioLinkInstants {
 }
 
 export interface Instants {
+  /** Public address of the adapter, when it was asked for; the kernel shows it nowhere. */
+  readonly ownAddress: string | null;
   /** Each LE Create Connection, milliseconds since 1970. */
   readonly askedAtMs: readonly number[];
   readonly links: readonly RadioLinkInstants[];
@@ -32,7 +34,9 @@ export interface Instants {
 
 const LE_CREATE_CONNECTION = 0x200d;
 const LE_EXTENDED_CREATE_CONNECTION = 0x2043;
+const READ_BD_ADDR = 0x1009;
 const EVENT_DISCONNECTION_COMPLETE = 0x05;
+const EVENT_COMMAND_COMPLETE = 0x0e;
 const EVENT_LE_META = 0x3e;
 const META_CONNECTION_COMPLETE = 0x01;
 const META_ADVERTISING_REPORT = 0x02;
@@ -53,6 +57,7 @@ export function readInstants(capture: Buffer): Instants {
 }
 
 class Reader implements Instants {
+  ownAddress: string | null = null;
   readonly askedAtMs: number[] = [];
   readonly links: RadioLinkInstants[] = [];
   readonly heard = new Map<string, number[]>();
@@ -73,7 +78,8 @@ class Reader implements Instants {
 
   #event(packet: Buffer, atMs: number): void {
     const code = packet[1];
-    if (code === EVENT_LE_META) this.#meta(packet, atMs);
+    if (code === EVENT_COMMAND_COMPLETE) this.#answered(packet);
+    else if (code === EVENT_LE_META) this.#meta(packet, atMs);
     else if (code === EVENT_DISCONNECTION_COMPLETE && packet.length >= 7 && packet[3] === 0) {
       const link = this.#open.get(packet.readUInt16LE(4));
       if (link === undefined) return;
@@ -81,6 +87,11 @@ class Reader implements Instants {
       link.downAtMs = atMs;
       link.reason = packet[6] ?? null;
     }
+  }
+
+  #answered(packet: Buffer): void {
+    if (packet.length >= 13 && packet.readUInt16LE(4) === READ_BD_ADDR && packet[6] === 0)
+      this.ownAddress = formatAddress(packet.subarray(7, 13));
   }
 
   #meta(packet: Buffer, atMs: number): void {

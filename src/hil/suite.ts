@@ -2,7 +2,7 @@
  * N runs of the suite against given adapters, and the report of them: sets the parties up, makes run after run, keeps what
  * belongs to a failure, tries the links at once, and takes everything down again however it ends. Prints nothing.
  */
-import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CpnsError } from '../base/errors.ts';
@@ -10,6 +10,7 @@ import type { GatewayNode } from '../nodes/gateway.ts';
 import { makeDirectory } from '../security/durable-file.ts';
 import { Happenings } from './happenings.ts';
 import { adapterRecord, type HostIdentity, hostIdentity, programIdentity } from './identity.ts';
+import { readInstants } from './instants.ts';
 import { linksAtOnce } from './links.ts';
 import { Operator } from './operator.ts';
 import type { PhaseId } from './phases.ts';
@@ -124,6 +125,8 @@ class Suite {
       throw error;
     }
     await this.#operator.moveHome();
+    const address = readInstants(readFileSync(capture)).ownAddress;
+    this.#gateway = { ...this.#gateway, adapter: { ...adapter, address } };
   }
 
   async #enrol(pne: PneParty, home: GatewayNode): Promise<void> {
@@ -131,6 +134,8 @@ class Suite {
     pne.side = { host: pne.host, adapter, over: pne.child.over };
     await within(home.pair(code), ENROL_LIMIT_MS, this.#options.signal, () => this.#noEnrolment());
     await pne.child.ask('close');
+    const address = readInstants(await pne.child.capture()).ownAddress;
+    pne.side = { ...pne.side, adapter: { ...adapter, address } };
   }
 
   async #meet(pne: PneParty): Promise<void> {

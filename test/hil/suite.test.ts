@@ -91,6 +91,9 @@ describe('the suite for hardware, on the virtual radio', function () {
     assert.equal(report.gateway.adapter.controller?.manufacturer, 0xffff);
     assert.equal(report.pnes[0]?.adapter.controller?.manufacturer, 0xffff);
     assert.equal(report.pnes[0]?.adapter.profile, 'virtual-radio');
+    const addresses = [report.gateway, ...report.pnes].map(({ adapter }) => adapter.address ?? '');
+    for (const address of addresses) assert.match(address, /^([0-9a-f]{2}:){5}[0-9a-f]{2}$/);
+    assert.equal(new Set(addresses).size, 2);
     const { bars, accepted } = figuresOf(report);
     assert.deepEqual(
       bars.map(({ verdict }) => verdict),
