@@ -60,7 +60,7 @@ export const ADAPTER_CHECKS = {
     sentence: `hciN: ${ERFKILL.what}`,
     command: ERFKILL.command,
     fix: 'asked',
-    more: 'Seen on Raspberry Pi OS Trixie and on the Zero 2 W after a first boot without a country set for Wi-Fi. The units of the package unblock it before each start.',
+    more: 'Reported of Raspberry Pi OS Trixie and of the Zero 2 W, after a fresh installation. The units of the package unblock it before each start.',
   },
   'rfkill-switch': {
     pains: [12],

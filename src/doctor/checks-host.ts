@@ -140,7 +140,7 @@ export const HOST_CHECKS = {
     title: 'The gateway runs without its server',
     sentence: 'The gateway runs, but its channel to {url} is down: questions wait until it is up',
     command: 'cpns gateway status',
-    more: 'It dials again by itself, at most five minutes apart.',
+    more: 'It dials again by itself, at most half a minute apart.',
   },
   'radio-missing': {
     severity: 'error',
