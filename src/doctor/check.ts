@@ -50,9 +50,9 @@ export function inGeneral(text: string): string {
   return text.replaceAll(/\{(\w+)\}/g, (_, name: string) => name.toUpperCase());
 }
 
-/** With a capital letter, unless it begins with the name of an adapter or a path. */
+/** With a capital letter, unless it begins with a name that has none: of an adapter, a program, a path, an address. */
 export function capitalised(text: string): string {
-  return /^(hci\w|\/|https:)/.test(text) ? text : text.charAt(0).toUpperCase() + text.slice(1);
+  return /^(hci\w|bluetoothd|\/|https:)/.test(text) ? text : text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 /** A word for a shell, quoted where it has to be. */

@@ -218,7 +218,7 @@ export const ADAPTER_CHECKS = {
     pains: [3],
     severity: 'warning',
     title: 'Another program uses Bluetooth adapters',
-    sentence: '{program} has a Bluetooth socket open, and in raw mode may be using hciN too',
+    sentence: 'Another program has a Bluetooth socket open, and in raw mode may be using hciN too: {program}',
     command: '{stop}',
     more: 'The kernel does not tell which adapter a socket belongs to. With `hci:N/user` it does not matter.',
   },

@@ -16,6 +16,7 @@ const LE_READ_FEATURES = 0x2003;
 const LE_SET_ADVERTISING_PARAMETERS = 0x2006;
 const LE_SET_SCAN_PARAMETERS = 0x200b;
 const OWN_ADDRESS_RANDOM = 1;
+const SUPERVISION_UNIT_MS = 10;
 
 /** Indices of the kernel's adapters, in order. */
 export function adapterIndices(root = ''): readonly number[] {
@@ -143,6 +144,7 @@ async function statusOf(index: number, opcode: number, parameters: readonly numb
   return (await askAdapter(index, opcode, Buffer.from(parameters))).readUInt8(0);
 }
 
+/** From the kernel's management, or where that does not say from its debug files, which only root may read. */
 async function supervision(
   index: number,
   management: Management | undefined,
@@ -150,8 +152,10 @@ async function supervision(
 ): Promise<Seen<number>> {
   if (management === undefined || taken) return unseen("the kernel's management does not list the adapter");
   const answer = await look(() => management.supervisionTimeoutMs(index));
-  if (!answer.seen) return answer;
-  return answer.value === undefined ? unseen('this kernel does not say') : seen(answer.value);
+  if (answer.seen && answer.value !== undefined) return seen(answer.value);
+  const units = Number(textOf(`/sys/kernel/debug/bluetooth/hci${index}/supervision_timeout`));
+  if (units > 0) return seen(units * SUPERVISION_UNIT_MS);
+  return answer.seen ? unseen('this kernel says it to root only (run it with sudo)') : answer;
 }
 
 async function connections(

@@ -58,7 +58,7 @@ export const checks = ({ findings }: View): readonly string[] => findings.map(({
 
 export function only(told: Told, check: string) {
   const found = told.findings.filter((finding) => finding.check === check);
-  assert.equal(found.length, 1, `${check} in ${JSON.stringify(told.findings)}`);
+  assert.equal(found.length, 1, `${check} in ${JSON.stringify(told)}`);
   return found[0] ?? assert.fail();
 }
 
