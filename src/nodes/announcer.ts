@@ -1,6 +1,6 @@
 /**
  * What a GATT peripheral has on the air, PNE or gateway: announces under a fresh salt, anew when its time is over, silent
- * while strangers have used up their places or a link is open. Owns the salt's life; what is announced is its owner's.
+ * while strangers have used up their places or there is no link left. Owns the salt's life; what is announced is its owner's.
  * Source: docs/protocol.md §2.2, §10.
  */
 import { statusOfError } from '../base/errors.ts';
@@ -20,8 +20,8 @@ export interface AnnouncerOptions {
   readonly gate: StrangerGate;
   /** What holds now. */
   readonly content: () => Omit<Announcement, 'turn'>;
-  /** Whether there is a link, which is time for silence. */
-  readonly linked: () => boolean;
+  /** Whether there are as many links as there may be, which is time for silence. */
+  readonly full: () => boolean;
   readonly onProblem: (status: Status) => void;
 }
 
@@ -37,8 +37,8 @@ export class Announcer {
 
   /** Advertises what holds now. */
   async announce(): Promise<void> {
-    const { peripheral, primitives, gate, content, linked } = this.#options;
-    if (this.#closed || linked()) return;
+    const { peripheral, primitives, gate, content, full } = this.#options;
+    if (this.#closed || full()) return;
     clearTimeout(this.#timer);
     const fullForMs = gate.fullForMs();
     if (fullForMs > 0) {
@@ -65,7 +65,7 @@ export class Announcer {
   }
 
   /**
-   * A link has come. Otherwise the controller would resume with what was announced before, under an address that the next
+   * The last link has come. Otherwise the controller would resume with what was announced before, under an address that the next
    * announcement changes at once: a peer would connect to nobody.
    */
   pause(): void {

@@ -14,6 +14,9 @@ import {
 import type { BluetoothConfig } from '../config/parts.ts';
 import { radioOf } from './radio-options.ts';
 
+/** PNEs at a time that connect to this gateway, as far as adapter and back-end can: bleno of abandonware serves one. */
+const MAX_LINKS = 8;
+
 export interface RadiosOptions {
   readonly config: { readonly bluetooth: BluetoothConfig };
   /** Over the configuration's. */
@@ -29,7 +32,8 @@ export async function openRadios(options: RadiosOptions): Promise<Radios> {
   if (options.central) return new Radios(options.central, undefined);
   const { bluetooth } = options.config;
   const { as = 'central', peripheralAdapter } = bluetooth;
-  const radio = radioOf(bluetooth, options, options.onRadioGone);
+  const [moniker, usual] = radioOf(bluetooth, options, options.onRadioGone);
+  const radio = [moniker, { ...usual, maxLinks: MAX_LINKS }] as const;
   if (as === 'peripheral') return new Radios(undefined, await openReturningPeripheral(...radio));
   if (as === 'both' && peripheralAdapter === undefined) {
     const { central, peripheral } = await openReturningBoth(...radio);
@@ -39,7 +43,7 @@ export async function openRadios(options: RadiosOptions): Promise<Radios> {
   if (as === 'central') return new Radios(central, undefined);
   try {
     // A capture is of one controller.
-    const [moniker, { capture: _capture, ...rest }] = radio;
+    const { capture: _capture, ...rest } = radio[1];
     return new Radios(central, await openReturningPeripheral(peripheralAdapter ?? moniker, rest));
   } catch (error) {
     await central.close();

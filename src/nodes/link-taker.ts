@@ -1,6 +1,6 @@
 /**
  * The peripheral's side of getting links, of PNE and gateway alike: announces, admits whoever connects within what
- * strangers may have, one link at a time, and announces anew when it is down. Must not know what a link is for.
+ * strangers may have, as many links at a time as the port has, and announces anew when one is down. Must not know what a link is for.
  */
 
 import type { Status } from '../base/statuses.ts';
@@ -29,7 +29,7 @@ export class LinkTaker {
   readonly #options: LinkTakerOptions;
   readonly #gate: StrangerGate;
   readonly #announcer: Announcer;
-  #linked = false;
+  #links = 0;
   #closed = false;
 
   constructor(options: LinkTakerOptions) {
@@ -39,7 +39,7 @@ export class LinkTaker {
     this.#announcer = new Announcer({
       ...{ peripheral, primitives, content, onProblem },
       gate: this.#gate,
-      linked: () => this.#linked,
+      full: () => this.#isFull(),
     });
     peripheral.onLink = (gatt) => void this.#take(gatt);
   }
@@ -60,17 +60,21 @@ export class LinkTaker {
     this.#announcer.close();
   }
 
+  #isFull(): boolean {
+    return this.#links >= this.#options.peripheral.maxLinks;
+  }
+
   async #take(gatt: GattLink): Promise<void> {
-    if (this.#closed || this.#linked || !this.#gate.admit()) {
+    if (this.#closed || this.#isFull() || !this.#gate.admit()) {
       void gatt.close();
       return;
     }
-    this.#linked = true;
-    this.#announcer.pause();
+    this.#links++;
+    if (this.#isFull()) this.#announcer.pause();
     try {
       await this.#options.take(gatt, () => this.#gate.proven());
     } finally {
-      this.#linked = false;
+      this.#links--;
       this.#announcer.reannounce();
     }
   }

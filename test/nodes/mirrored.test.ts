@@ -128,6 +128,24 @@ describe('the mirrored arrangement', function () {
     await assert.rejects(shown.pair(code), { status: 'conflict' });
   });
 
+  it('serves several phones at once where its back-end can, each a member with a link of its own', async () => {
+    const home = await network.gateway('Alice', 'Hall', PERIPHERAL);
+    const phones: PneNode[] = [];
+    for (const name of ['First', 'Second', 'Third']) phones.push(await network.pne(name, CENTRAL));
+    for (const phone of phones) await enrol(phone, home);
+    const bluetooth = { as: 'peripheral', backEnd: 'stoprocent' } as const;
+    const initiating = await network.gateway('Bob', 'Kitchen', { ...INVITING, bluetooth });
+    await network.until(
+      'members',
+      () => phones.every((phone) => phone.status().memberships.length === 1),
+      20_000,
+    );
+    await network.until('three joins', () => initiating.pns()[0]?.joins.length === 3, 20_000);
+    const open = network.radio.counters().links.filter((link) => link.open);
+    assert.equal(open.length, 3);
+    assert.equal(new Set(open.map(({ central }) => central)).size, 3);
+  });
+
   it('serves one phone at a time: the gateway is off the air for others, and then on it again', async () => {
     const home = await network.gateway('Alice', 'Hall', PERIPHERAL);
     const [first, second] = [await network.pne('First', CENTRAL), await network.pne('Second', CENTRAL)];
