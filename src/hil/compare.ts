@@ -5,14 +5,13 @@
 import { PHASES, type PhaseId } from './phases.ts';
 import { type HilReport, valuesOf } from './report.ts';
 import {
-  bootstrapDifference,
   differenceOfRates,
   holm,
   type Interval,
-  median,
-  p95,
+  quantile,
+  quantileDifference,
+  quantileTest,
   rankTest,
-  summarise,
   wilson,
 } from './statistics.ts';
 
@@ -31,6 +30,8 @@ export interface Change {
   readonly difference: number;
   /** Holds the true difference in 95 of 100 such pairs of reports (bootstrap). */
   readonly interval: Interval;
+  /** That chance alone makes such a difference, corrected for all that is tested; null when there are too few runs. */
+  readonly probability: number | null;
   readonly verdict: Verdict;
 }
 
@@ -40,8 +41,6 @@ export interface PhaseChange {
   readonly counts: readonly [before: number, after: number];
   readonly median: Change | null;
   readonly p95: Change | null;
-  /** Rank test, corrected for the number of phases; null when there are too few runs. */
-  readonly probability: number | null;
 }
 
 export interface Comparison {
@@ -63,15 +62,19 @@ export interface Comparison {
 /** @param threshold share of the former value, 0.2 for 20 % */
 export function compareReports(before: HilReport, after: HilReport, threshold: number): Comparison {
   const samples = PHASES.map(({ id }) => [valuesOf(before, id), valuesOf(after, id)] as const);
-  const probabilities = holm(samples.map(([a, b]) => rankTest(a, b)));
+  // Everything that is tested counts: else one of twenty tests would raise an alarm by chance.
+  const probabilities = holm([
+    ...samples.map(([a, b]) => rankTest(a, b)),
+    ...samples.map(([a, b]) => quantileTest(a, b, 0.95, LEAST_FOR_P95)),
+  ]);
   const phases = PHASES.map(({ id, title }, i): PhaseChange => {
     const [a, b] = samples[i] ?? [[], []];
-    const probability = probabilities[i] ?? null;
+    const change = (share: number, probability: number | null | undefined): Change | null =>
+      a.length === 0 || b.length === 0 ? null : changeOf(a, b, share, probability ?? null);
     return {
-      ...{ phase: id, title, probability },
-      counts: [a.length, b.length],
-      median: summarise(a) && summarise(b) && medianChange(a, b, probability),
-      p95: summarise(a) && summarise(b) && p95Change(a, b),
+      ...{ phase: id, title, counts: [a.length, b.length] },
+      median: change(0.5, probabilities[i]),
+      p95: change(0.95, probabilities[PHASES.length + i]),
     };
   });
   const success = successChange(before, after);
@@ -84,33 +87,20 @@ export function compareReports(before: HilReport, after: HilReport, threshold: n
   };
 }
 
-function medianChange(a: readonly number[], b: readonly number[], probability: number | null): Change {
-  const [from, to] = [median(a), median(b)];
-  const difference = to - from;
-  const verdict: Verdict =
-    probability === null
-      ? 'too few runs'
-      : probability >= SIGNIFICANCE || difference === 0
-        ? 'within chance'
-        : difference > 0
-          ? 'slower'
-          : 'faster';
-  return { before: from, after: to, difference, interval: bootstrapDifference(a, b, median), verdict };
-}
-
-function p95Change(a: readonly number[], b: readonly number[]): Change {
-  const [from, to] = [p95(a), p95(b)];
-  const interval = bootstrapDifference(a, b, p95);
-  const [low, high] = interval;
-  const verdict: Verdict =
-    Math.min(a.length, b.length) < LEAST_FOR_P95
-      ? 'too few runs'
-      : low > 0
-        ? 'slower'
-        : high < 0
-          ? 'faster'
-          : 'within chance';
-  return { before: from, after: to, difference: to - from, interval, verdict };
+function changeOf(
+  a: readonly number[],
+  b: readonly number[],
+  share: number,
+  probability: number | null,
+): Change {
+  const [before, after] = [quantile(a, share), quantile(b, share)];
+  const difference = after - before;
+  const chance = probability !== null && (probability >= SIGNIFICANCE || difference === 0);
+  const verdict = chance ? 'within chance' : difference > 0 ? 'slower' : 'faster';
+  return {
+    ...{ before, after, difference, interval: quantileDifference(a, b, share), probability },
+    verdict: probability === null ? 'too few runs' : verdict,
+  };
 }
 
 function successChange(before: HilReport, after: HilReport): Comparison['success'] {

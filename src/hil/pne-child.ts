@@ -34,6 +34,7 @@ const PING_MS = 10_000;
 const CLOCK_READINGS = 9;
 const END_GRACE_MS = 5_000;
 const STDERR_TAIL = 2_000;
+const SAME_BUILD = 'Install the same package or checkout on both hosts, or name it with --pne-command.';
 const SSH_FAILED = 255;
 const NOT_FOUND = 127;
 
@@ -129,7 +130,7 @@ export class PneChild {
       throw new CpnsError(
         'version-mismatch',
         `${where} has ${plain(`${program.name} ${program.version}`)}, build ${plain(program.build)}; here it is ${own.version}, build ${own.build}`,
-        { mend: 'Install the same package or checkout on both hosts, or name it with --pne-command.' },
+        { mend: SAME_BUILD },
       );
     }
     await this.readClock();
@@ -207,7 +208,8 @@ export class PneChild {
       return new CpnsError('link-lost', `ssh to ${remote.host} ended${told}`, { mend });
     }
     const how = failure?.message ?? `exit code ${code ?? 'none'}`;
-    return new CpnsError('link-lost', `the PNE's process ended (${how})${told}`);
+    const mend = remote && !this.#spoke ? { mend: SAME_BUILD } : {};
+    return new CpnsError('link-lost', `the PNE's process ended (${how})${told}`, mend);
   }
 
   #take(line: string): void {

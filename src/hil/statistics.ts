@@ -2,7 +2,7 @@
  * The statistics of a run and of two: order statistics, intervals for success rates, and whether two samples differ by
  * more than chance. Pure, and repeatable: the dice of the bootstrap are seeded.
  * Sources: Wilson 1927; Newcombe 1998, Statistics in Medicine 17:873, method 10; Mann and Whitney 1947; Efron 1979;
- * Holm 1979.
+ * Good, Permutation Tests, 1994; Holm 1979.
  */
 import { Prng } from '../base/prng.ts';
 
@@ -17,15 +17,17 @@ export interface Summary {
 const ascending = (values: readonly number[]): number[] => [...values].sort((a, b) => a - b);
 
 /** @param sorted ascending; the quantile lies between neighbours (type 7) */
-function quantileOf(sorted: readonly number[], share: number): number {
+function quantileOf(sorted: ArrayLike<number>, share: number): number {
   const at = share * (sorted.length - 1);
   const low = sorted[Math.floor(at)] ?? Number.NaN;
   const high = sorted[Math.ceil(at)] ?? Number.NaN;
   return low + (high - low) * (at - Math.floor(at));
 }
 
-export const median = (values: readonly number[]): number => quantileOf(ascending(values), 0.5);
-export const p95 = (values: readonly number[]): number => quantileOf(ascending(values), 0.95);
+export const quantile = (values: readonly number[], share: number): number =>
+  quantileOf(ascending(values), share);
+export const median = (values: readonly number[]): number => quantile(values, 0.5);
+export const p95 = (values: readonly number[]): number => quantile(values, 0.95);
 
 /** null of no values. */
 export function summarise(values: readonly number[]): Summary | null {
@@ -108,19 +110,46 @@ function upperTail(z: number): number {
 const RESAMPLES = 2_000;
 const SEED = 20_260_101;
 
-/** Bootstrap interval of the difference of a statistic, b − a. */
-export function bootstrapDifference(
+/** Bootstrap interval of the difference of a quantile, b − a. */
+export function quantileDifference(a: readonly number[], b: readonly number[], share: number): Interval {
+  const dice = new Prng(SEED);
+  const resampled = (values: readonly number[]): number => {
+    const again = Float64Array.from(values, () => values[Math.floor(dice.next() * values.length)] ?? 0);
+    return quantileOf(again.sort(), share);
+  };
+  const differences = Float64Array.from({ length: RESAMPLES }, () => resampled(b) - resampled(a)).sort();
+  return [quantileOf(differences, 0.025), quantileOf(differences, 0.975)];
+}
+
+/**
+ * Probability that a quantile of two samples differs as much as here when the same values are dealt out by chance
+ * (permutation test, two-sided). null where either has fewer than `least` values.
+ */
+export function quantileTest(
   a: readonly number[],
   b: readonly number[],
-  statistic: (values: readonly number[]) => number,
-): Interval {
+  share: number,
+  least: number,
+): number | null {
+  if (a.length < least || b.length < least) return null;
+  const all = Float64Array.from([...a, ...b]);
+  const difference = (): number =>
+    Math.abs(
+      quantileOf(all.slice(0, a.length).sort(), share) - quantileOf(all.slice(a.length).sort(), share),
+    );
+  const seen = difference();
   const dice = new Prng(SEED);
-  const again = (values: readonly number[]) =>
-    values.map(() => values[Math.floor(dice.next() * values.length)] ?? Number.NaN);
-  const differences = ascending(
-    Array.from({ length: RESAMPLES }, () => statistic(again(b)) - statistic(again(a))),
-  );
-  return [quantileOf(differences, 0.025), quantileOf(differences, 0.975)];
+  let asMuch = 0;
+  for (let i = 0; i < RESAMPLES; i++) {
+    for (let left = all.length - 1; left > 0; left--) {
+      const other = Math.floor(dice.next() * (left + 1));
+      const value = all[left] ?? 0;
+      all[left] = all[other] ?? 0;
+      all[other] = value;
+    }
+    if (difference() >= seen) asMuch++;
+  }
+  return (asMuch + 1) / (RESAMPLES + 1);
 }
 
 /** Holm's correction: what several tests at once leave of each probability. Keeps the order; null stays null. */

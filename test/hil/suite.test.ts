@@ -16,8 +16,8 @@ import { PHASE_IDS } from '../../src/hil/phases.ts';
 import { PneChild } from '../../src/hil/pne-child.ts';
 import { figuresOf, parseReport } from '../../src/hil/report.ts';
 import { runSuite, type SuiteOptions } from '../../src/hil/suite.ts';
+import { MAIN, startHil } from './command.ts';
 
-const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
 const LOCAL = [process.execPath, ...ownCommand()];
 
 describe('the suite for hardware, on the virtual radio', function () {
@@ -39,22 +39,11 @@ describe('the suite for hardware, on the virtual radio', function () {
     rmSync(dir, { recursive: true, force: true });
   });
 
-  /** `cpns hil …`, with a directory for temporary files of its own. */
+  /** With a directory for temporary files of its own. */
   const hil = (...args: readonly string[]) => {
-    const child = spawn(process.execPath, [...process.execArgv, MAIN, 'hil', ...args], {
-      stdio: ['pipe', 'pipe', 'pipe'],
-      env: { ...process.env, TMPDIR: temporary },
-    });
-    started.push(child);
-    const said = { out: '', progress: '' };
-    child.stdout.on('data', (chunk) => {
-      said.out += chunk;
-    });
-    child.stderr.on('data', (chunk) => {
-      said.progress += chunk;
-    });
-    const ended = once(child, 'close').then(([code]) => code as number | null);
-    return { child, said, ended };
+    const command = startHil(args, { TMPDIR: temporary });
+    started.push(command.child);
+    return command;
   };
   const adapters = () => ['--gateway-adapter', radio.moniker, '--pne-adapter', radio.moniker];
   const suite = (changes: Partial<SuiteOptions>) =>

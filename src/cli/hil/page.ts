@@ -38,7 +38,7 @@ svg text { fill: var(--soft); font: 11px system-ui, sans-serif; font-variant-num
 .bar { stroke: var(--bad); stroke-width: 1.2; stroke-dasharray: 6 4; } .cross { stroke: var(--bad); stroke-width: 2; fill: none; }
 .piece text { fill: var(--ink); font-size: 13px; } .p0 rect { fill: light-dark(#cfe0f1, #26456a); } .p1 rect { fill: light-dark(#d6ead9, #21452e); }
 .p2 rect { fill: light-dark(#f3e3c3, #574317); } .p3 rect { fill: light-dark(#ecd9ea, #4a2b48); } .p4 rect { fill: light-dark(#dfe0e4, #373b43); }
-.wide { overflow-x: auto; }
+.wide { overflow-x: auto; } .share svg { min-width: 48rem; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { text-align: right; padding: .25rem .5rem; border-bottom: 1px solid var(--line); white-space: nowrap; }
 th:first-child, td:first-child, td.words { text-align: left; } td:first-child, th:first-child { padding-left: 0; }
@@ -71,7 +71,7 @@ export function hilPage(report: HilReport): string {
 <ul class="bars">${figures.bars.map(barCard).join('')}</ul>
 ${failures(report)}
 <h2>Where the time of a run goes</h2>
-${shareBar(PHASES.flatMap(({ id, title }) => (figures.phases[id] ? [{ title, value: figures.phases[id].median }] : [])))}
+<div class="wide share">${shareBar(PHASES.flatMap(({ id, title }) => (figures.phases[id] ? [{ title, value: figures.phases[id].median }] : [])))}</div>
 <p class="soft">Medians of the phases, one after the other.</p>
 <h2>Phases</h2>
 ${phaseTable(figures)}
