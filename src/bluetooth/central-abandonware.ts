@@ -2,7 +2,7 @@
  * @abandonware/noble as the library of the central; the only file that loads it. Owns which of its calls and fields stand
  * behind CentralLibrary; its defects are met in guards/noble.ts and central.ts.
  */
-import type { CentralLibrary } from './central.ts';
+import type { CentralLibrary } from './central-library.ts';
 import { CPNS_SERVICE_UUID } from './gatt-service.ts';
 import { forgetPeripheral, guardNoble, type Noble, type NobleBindings } from './guards/noble.ts';
 import type { HciTransport } from './hci/transport.ts';

@@ -3,17 +3,17 @@
  * scanning with its watchdog and the queue of connection attempts: a controller makes one connection at a time, so
  * attempts take turns, each within its own deadline, and a vanished peer never blocks the others (N11, N12).
  */
-import type { EventEmitter } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { CpnsError } from '../base/errors.ts';
 import type { ChosenProfile } from './adapter-profile.ts';
 import { openService } from './att.ts';
+import type { CentralLibrary, LoadCentral } from './central-library.ts';
 import { CentralLink } from './central-link.ts';
 import { type CentralOptions, connectionParameters } from './central-options.ts';
+import { ConnectionTurn, type Created, ERROR_FAILED_TO_ESTABLISH } from './connection-turn.ts';
 import { eventWithin } from './deadline.ts';
 import { CPNS_DOWN_UUID, CPNS_SERVICE_UUID, CPNS_UP_UUID } from './gatt-service.ts';
-import type { LibraryAclStream } from './guards/library.ts';
-import type { ConnectionParameters, NobleHci, NoblePeripheral } from './guards/noble.ts';
+import type { ConnectionParameters, NoblePeripheral } from './guards/noble.ts';
 import { type HciTransport, REASON_USER_ENDED, type ReadyTransport } from './hci/transport.ts';
 import { notPoweredOn } from './hci/unavailable.ts';
 import { loadOn } from './load-library.ts';
@@ -23,37 +23,11 @@ import { SightingCache, toSighting } from './sightings.ts';
 const POWER_ON_DEADLINE_MS = 5000;
 const SCAN_DEADLINE_MS = 2000;
 const CANCEL_DEADLINE_MS = 1000;
-/** How long one attempt may keep the controller while others wait for it. */
-const TURN_MS = 1000;
 const MAX_TRIES = 3;
 const SCAN_ENABLE = 0x200c;
 const EXTENDED_SCAN_ENABLE = 0x2042;
 const ERROR_CONNECTION_LIMIT = 0x09;
 const ERROR_LIMITED_RESOURCES = 0x0d;
-const ERROR_FAILED_TO_ESTABLISH = 0x3e;
-
-/** One private copy of a library with its guards on: all that the central asks of it. */
-export interface CentralLibrary {
-  /** `stateChange` (a listener for it starts the library), `scanStart`, `scanStop`, `discover` (NoblePeripheral). */
-  readonly events: EventEmitter;
-  /** Once powered on. `leConnComplete` (status, handle, role), `disconnComplete` (handle, reason), `leAdvertisingReport`. */
-  readonly hci: NobleHci;
-  isPoweredOn(): boolean;
-  /** Ends a scan that is on and begins one for the CPNS service, every report wanted. May throw. */
-  startScan(): void;
-  stopScan(): void;
-  /** One LE Create Connection now; its outcome is the next `leConnComplete`. @param id as discovered */
-  createConnection(id: string, parameters: ConnectionParameters): void;
-  /** The attempt is over, also when the controller said nothing. */
-  endAttempt(): void;
-  aclStreamOf(handle: number): LibraryAclStream | undefined;
-  /** Takes a device out of every cache. */
-  forget(id: string): void;
-  /** Leaves nothing of it on the process. */
-  release(): void;
-}
-
-export type LoadCentral = (transport: HciTransport) => CentralLibrary;
 
 /**
  * A central on a controller that is open; the transport is the central's from now on.
@@ -92,13 +66,11 @@ interface Attempt {
   readonly reject: (error: Error) => void;
 }
 
-type Created = { readonly status: number; readonly handle: number };
-
 class LibraryCentral implements Central {
   readonly adapter: ChosenProfile;
   readonly #library: CentralLibrary;
   readonly #transport: HciTransport;
-  readonly #parameters: ConnectionParameters;
+  readonly #turn: ConnectionTurn;
   readonly #links = new Map<number, CentralLink>();
   readonly #attempts = new Set<Attempt>();
   /** Attempts whose turn at the controller is to come. */
@@ -113,9 +85,6 @@ class LibraryCentral implements Central {
   #scanEndedByOther = false;
   #running = false;
   #creating: Attempt | undefined;
-  #onCreated: ((created: Created) => void) | undefined;
-  #cancelCreation: (() => void) | undefined;
-  #endTurnSoon: (() => void) | undefined;
   #closed: Error | undefined;
 
   constructor(
@@ -127,7 +96,7 @@ class LibraryCentral implements Central {
     this.adapter = transport.chosen;
     this.#library = library;
     this.#transport = transport;
-    this.#parameters = parameters;
+    this.#turn = new ConnectionTurn(library, parameters);
     this.#scanSilenceMs = options.scanSilenceMs ?? this.adapter.settings.scanSilenceMs;
     this.#sightings = new SightingCache(
       (address) => this.#inUse(address),
@@ -313,7 +282,7 @@ class LibraryCentral implements Central {
 
   #enqueue(attempt: Attempt): void {
     this.#queue.push(attempt);
-    this.#endTurnSoon?.();
+    this.#turn.endSoon();
     if (!this.#running) void this.#runQueue();
   }
 
@@ -352,55 +321,22 @@ class LibraryCentral implements Central {
     }
   }
 
-  /**
-   * GUARD(N11), GUARD(N12): one LE Create Connection at a time, cancelled at HCI level when its deadline passes or its
-   * turn is over, and awaited until the controller has nothing pending.
-   * @returns undefined when it was cancelled
-   */
+  /** @returns undefined when its turn was over or it was given up */
   async #createConnection(attempt: Attempt): Promise<Created | undefined> {
     const id = this.#sightings.idOf(attempt.address);
     if (id === undefined) return { status: ERROR_FAILED_TO_ESTABLISH, handle: 0 };
     this.#creating = attempt;
-    const startedAt = performance.now();
-    let cancelled = false;
-    let turn: NodeJS.Timeout | undefined;
-    let limit: NodeJS.Timeout | undefined;
-    const created = await new Promise<Created | undefined>((resolve) => {
-      this.#onCreated = resolve;
-      this.#cancelCreation = () => {
-        if (cancelled) return;
-        cancelled = true;
-        this.#library.hci.cancelConnect();
-        limit = setTimeout(() => resolve(undefined), CANCEL_DEADLINE_MS);
-      };
-      this.#endTurnSoon = () => {
-        clearTimeout(turn);
-        turn = setTimeout(
-          () => this.#cancelCreation?.(),
-          Math.max(0, startedAt + TURN_MS - performance.now()),
-        );
-      };
-      if (this.#queue.length > 0) this.#endTurnSoon();
-      this.#library.createConnection(id, this.#parameters);
-    });
-    clearTimeout(turn);
-    clearTimeout(limit);
+    const created = await this.#turn.create(id, this.#queue.length > 0);
     this.#creating = undefined;
-    this.#onCreated = undefined;
-    this.#cancelCreation = undefined;
-    this.#endTurnSoon = undefined;
-    this.#library.endAttempt();
-    if (created?.status === 0 && attempt.settled) {
-      this.#transport.disconnectHandle(created.handle, REASON_USER_ENDED); // it came through while it was cancelled
-      return undefined;
-    }
-    return cancelled && created?.status !== 0 ? undefined : created;
+    if (created?.status !== 0 || !attempt.settled) return created;
+    this.#transport.disconnectHandle(created.handle, REASON_USER_ENDED); // it came through while it was cancelled
+    return undefined;
   }
 
   #connected(status: number, handle: number, role: number | undefined): void {
     if (role === 1) return;
-    if (this.#onCreated !== undefined) this.#onCreated({ status, handle });
-    else if (status === 0) this.#transport.disconnectHandle(handle, REASON_USER_ENDED);
+    if (!this.#turn.complete({ status, handle }) && status === 0)
+      this.#transport.disconnectHandle(handle, REASON_USER_ENDED);
   }
 
   async #openLink(attempt: Attempt, handle: number): Promise<void> {
@@ -445,7 +381,7 @@ class LibraryCentral implements Central {
   #fail(attempt: Attempt, error: Error): void {
     if (attempt.settled) return;
     this.#settle(attempt);
-    if (this.#creating === attempt) this.#cancelCreation?.();
+    if (this.#creating === attempt) this.#turn.cancel();
     for (const link of this.#links.values()) {
       if (link.peerAddress === attempt.address) link.att.end(error); // its #openLink closes it
     }

@@ -1,7 +1,7 @@
 /** The libraries behind both ports by back-end. Owns the table; a package is loaded only when something is opened on it. */
 import type { BackEnd, BackEndChoice } from './back-end.ts';
-import type { LoadCentral } from './central.ts';
 import { abandonwareCentral } from './central-abandonware.ts';
+import type { LoadCentral } from './central-library.ts';
 import { stoprocentCentral } from './central-stoprocent.ts';
 import type { LoadPeripheral } from './peripheral.ts';
 import { abandonwarePeripheral } from './peripheral-abandonware.ts';
