@@ -3,7 +3,7 @@
  * Owns the advice when there is no configuration.
  */
 import { chmodSync, existsSync, statSync } from 'node:fs';
-import { dirname, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import type { GenericSchema, InferOutput } from 'valibot';
 import { ConfigError } from '../config/config-error.ts';
 import { parseConfig, readConfig } from '../config/load.ts';
@@ -19,10 +19,14 @@ export function stateOf(role: Role, { state }: RoleOptions): string {
   return stateDirectory(role, state);
 }
 
-/** The state directory of a role that was set up. @throws ConfigError when there is none */
-export function existingState(role: Role, options: RoleOptions): string {
+/**
+ * The state directory of a role that was set up.
+ * @param file of which there is no state without: systemd makes the directory before anybody has set anything up
+ * @throws ConfigError when there is none
+ */
+export function existingState(role: Role, options: RoleOptions, file = ''): string {
   const stateDir = stateOf(role, options);
-  if (existsSync(stateDir)) return stateDir;
+  if (existsSync(join(stateDir, file))) return stateDir;
   throw new ConfigError([
     { file: stateDir, problem: `no state of a ${role}; make it with \`cpns ${role} init\`` },
   ]);

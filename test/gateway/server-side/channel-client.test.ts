@@ -6,6 +6,7 @@ import { TransactionId } from '../../../src/base/ids.ts';
 import {
   type ChannelClient,
   type ChannelEvent,
+  type ChannelState,
   openChannelClient,
 } from '../../../src/https/channel-client.ts';
 import { ChannelAck, ChannelFrame } from '../../../src/messages/channel.ts';
@@ -232,6 +233,30 @@ describe('channel client', () => {
     it.useIdentity(ca.issue('renewed'));
     await until(() => dialled.length === 2);
     assert.equal(downs().length, 1);
+  });
+
+  it('says where it stands: dialling, up, waiting for its next dial, and overdue behind a handler that hangs', async () => {
+    let release = () => {};
+    onFrame = () =>
+      new Promise((resolve) => {
+        release = resolve;
+      });
+    const it = open();
+    const stateNow = (): ChannelState => it.state;
+    assert.equal(stateNow().kind, 'dialling');
+    await until(() => events.some(({ kind }) => kind === 'up'));
+    assert.deepEqual(stateNow(), { kind: 'up' });
+    send(dialled[0], registered(1));
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    dialled[0]?.terminate();
+    await until(() => downs().length === 1);
+    const state = stateNow();
+    assert.ok(state.kind === 'waiting' && state.dueInMs > 0 && state.dueInMs <= 40, JSON.stringify(state));
+    await new Promise((resolve) => setTimeout(resolve, 150));
+    const later = stateNow();
+    assert.ok(later.kind === 'waiting' && later.dueInMs < -50, JSON.stringify(later));
+    release();
+    await until(() => dialled.length === 2);
   });
 
   it('closes: finishes the frame at hand, dials no more', async () => {
