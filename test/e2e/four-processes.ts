@@ -8,7 +8,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { openVirtualRadio, type VirtualRadio } from '../../src/bluetooth/open.ts';
+import { type BackEnd, openVirtualRadio, type VirtualRadio } from '../../src/bluetooth/open.ts';
 import {
   type Cast,
   gatewaysOf,
@@ -53,6 +53,8 @@ export interface FourProcessesOptions {
   /** Lines for the server's table of limits. */
   readonly limits?: string;
   readonly air?: Air;
+  /** Bluetooth back-ends other than the usual one. */
+  readonly backEnds?: Partial<Readonly<Record<'gw1' | 'gw2' | 'pne', BackEnd>>>;
   /** How long a state is waited for, 40 s unless said otherwise. */
   readonly patienceMs?: number;
 }
@@ -125,7 +127,7 @@ export class FourProcesses {
     const air = options.air ?? (await openOwnAir(root));
     const world = new FourProcesses(root, cast, home, air, options.patienceMs ?? PATIENCE_MS);
     try {
-      await world.#setUp(options.limits ?? '');
+      await world.#setUp(options);
       return world;
     } catch (error) {
       await world.close();
@@ -134,18 +136,21 @@ export class FourProcesses {
   }
 
   /** Everybody's owner does what owners do before anything is joined; the initiating gateway is not started. */
-  async #setUp(limits: string): Promise<void> {
+  async #setUp({ limits = '', backEnds = {} }: FourProcessesOptions): Promise<void> {
     const { server, realm } = this.#cast;
     const { adapters } = this.#air;
     writeServerConfig(this.#cast, 0, `[limits]\n${limits}\n`);
     initServer({ stateDir: server.stateDir, realm, hosts: ['localhost', '127.0.0.1'] });
     writePneConfig(this.#home, adapters.pne);
+    this.#configure('pne', backEnds.pne);
     const pne = this.start('pne', ['--enrol']);
     const { url = '' } = await (await this.start('server')).waitFor('ready');
     for (const { part } of gatewaysOf(this.#cast)) makeGateway(part.stateDir);
     await enrolGateways(this.#cast, url);
     writeInitiatorConfig(this.#cast, url, adapters.gw2);
     writeHomeConfig(this.#home, url, adapters.gw1);
+    this.#configure('gw1', backEnds.gw1);
+    this.#configure('gw2', backEnds.gw2);
     // The owner has laid down nothing in advance: each question is put to a person.
     const { configFile } = this.#home.gateway;
     writeFileSync(configFile, readFileSync(configFile, 'utf8').replace(/\[\[approvals\.rule\]\][^[]*/, ''));
@@ -153,6 +158,13 @@ export class FourProcesses {
     const { code = '' } = await (await pne).waitFor('code');
     await callControl(this.stateDir('gw1'), 'pair', { code });
     await (await pne).waitFor('enrolled');
+  }
+
+  #configure(party: Party, backEnd: BackEnd | undefined): void {
+    if (backEnd === undefined) return;
+    const { configFile } = this.#part(party);
+    const table = `[bluetooth]\nbackend = ${JSON.stringify(backEnd)}\n`;
+    writeFileSync(configFile, readFileSync(configFile, 'utf8').replace('[bluetooth]\n', table));
   }
 
   #part(party: Party): Part {
