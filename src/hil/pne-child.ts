@@ -29,7 +29,9 @@ export interface RemoteOptions {
   readonly sshConfig?: string | undefined;
 }
 
-const ANSWER_LIMIT_MS = 30_000;
+/** The first answer takes a whole program to start, on the smallest Pi from a slow card; every other an adapter at most. */
+const HELLO_LIMIT_MS = 120_000;
+const ANSWER_LIMIT_MS = 60_000;
 const PING_MS = 10_000;
 const CLOCK_READINGS = 9;
 const END_GRACE_MS = 5_000;
@@ -107,7 +109,7 @@ export class PneChild {
     try {
       const result = await new Promise<unknown>((resolve, reject) => {
         const late = () => reject(new CpnsError('timeout', `the PNE's process does not answer "${order}"`));
-        timer = setTimeout(late, ANSWER_LIMIT_MS);
+        timer = setTimeout(late, order === 'hello' ? HELLO_LIMIT_MS : ANSWER_LIMIT_MS);
         this.#waiting.set(id, { order, resolve, reject });
         this.#process.stdin?.write(`${JSON.stringify({ id, method: order, params })}\n`);
       });
