@@ -2,6 +2,8 @@
 import assert from 'node:assert/strict';
 import { Prng } from '../../src/base/prng.ts';
 import { comparisonText } from '../../src/cli/hil/compare-text.ts';
+import { hilPage } from '../../src/cli/hil/page.ts';
+import { reportText } from '../../src/cli/hil/report-text.ts';
 import { compareReports } from '../../src/hil/compare.ts';
 import { figuresOf, HilReportError, parseReport, reportWithFigures } from '../../src/hil/report.ts';
 import { differenceOfRates, holm, rankTest, summarise, wilson } from '../../src/hil/statistics.ts';
@@ -86,6 +88,24 @@ describe('a report', () => {
     assert.throws(() => parseReport('{"report":"cpns-hil"}'), /no report/);
     const hostile = JSON.stringify(report).replace('"tries":1', '"tries":"<b>"');
     assert.throws(() => parseReport(hostile), /at runs\.0\.tries/);
+  });
+});
+
+describe('the page and the text of a report', () => {
+  it('have words for runs that came to nothing, and are inert whatever a host calls itself', () => {
+    const none = reportOf([runRecord(1, 10, 'find')].map((run) => ({ ...run, tries: null, rssi: null })));
+    const hostile = { ...none.gateway, host: { ...none.gateway.host, host: '<img src=x>\u001b[2J' } };
+    for (const report of [
+      none,
+      reportOf([]),
+      { ...none, pnes: [hostile], because: '<b>', ended: 'stopped' as const },
+    ]) {
+      const [page, words] = [hilPage(report), reportText(report, undefined)];
+      assert.doesNotMatch(page, /NaN|undefined|Infinity|<img|<b>\./);
+      assert.doesNotMatch(words, /NaN|undefined|Infinity/);
+      assert.ok(!words.includes('\u001b'));
+    }
+    assert.match(hilPage(none), /1 failed here, none came through/);
   });
 });
 
