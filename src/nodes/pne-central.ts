@@ -2,7 +2,7 @@
  * The mirrored arrangement at a PNE: whom it connects to, and when (docs/protocol.md §2.2). Reads what gateways announce and
  * chooses between enrolment with a code it was given, resumption and establishment. Must not know what is done on a link.
  */
-import { type Bytes, toHex } from '../base/bytes.ts';
+import { toHex } from '../base/bytes.ts';
 import type { Status } from '../base/statuses.ts';
 import type { Clock } from '../base/time.ts';
 import type { Central, GattLink } from '../bluetooth/ports.ts';
@@ -10,23 +10,11 @@ import type { KnownJoin } from '../establishment/pne-types.ts';
 import { type Announced, showsCode, showsTag } from '../network/advertisement.ts';
 import { deriveAdvertisingKey } from '../security/key-schedule.ts';
 import type { Primitives } from '../security/primitives.ts';
+import type { GivenCode, PnePurpose } from './pne-link-events.ts';
 import { type Purpose, Scan } from './scan.ts';
 
 /** Announcements of strangers for which it is remembered what was tried. */
 const MAX_REMEMBERED = 64;
-
-/** A code that a gateway shows, as the PNE was given it. */
-export interface GivenCode {
-  readonly secret: Bytes;
-  /** T: the first 16 bytes of the gateway's thumbprint. */
-  readonly thumbprintPrefix: Bytes;
-}
-
-/** Why a PNE makes a link. */
-export type PnePurpose =
-  | { readonly kind: 'enrol'; readonly code: GivenCode }
-  | { readonly kind: 'resume'; readonly join: KnownJoin }
-  | { readonly kind: 'establish' };
 
 export interface PneCentralOptions {
   readonly central: Central;

@@ -7,8 +7,7 @@ import { CpnsError } from '../base/errors.ts';
 import type { Thumbprint } from '../base/ids.ts';
 import type { Status } from '../base/statuses.ts';
 import type { Clock } from '../base/time.ts';
-import type { GattLink } from '../bluetooth/ports.ts';
-import type { PneConfig } from '../config/pne-config.ts';
+import type { GattLink } from '../bluetooth/gatt-link.ts';
 import { PNE_ENROL_MACHINE, type PneEnrolOutput } from '../enrolment/pne.ts';
 import { Machine } from '../establishment/machine.ts';
 import { PNE_MACHINE, serverTimeAt } from '../establishment/pne.ts';
@@ -22,16 +21,16 @@ import type {
 } from '../establishment/pne-types.ts';
 import { wentQuietly } from '../establishment/session.ts';
 import type { OpenConfig, OpenRequest } from '../link/open.ts';
+import { type Contents, Waiting } from '../messages/setup.ts';
 import { coseKeyOf } from '../security/cose-key.ts';
 import type { Primitives } from '../security/primitives.ts';
 import type { Signer } from '../security/signer.ts';
-import type { PneStore } from '../store/pne-store.ts';
+import type { PneKeeper } from '../store/pne-kept.ts';
 import { BackOff } from './back-off.ts';
 import { faultEvent } from './fault.ts';
 import { type AnyMachineDriver, LinkSession, type Opened } from './link-session.ts';
 import { MachineDriver } from './machine-driver.ts';
-import type { PnePurpose } from './pne-central.ts';
-import type { PneEvent } from './pne-events.ts';
+import type { PneLinkEvent, PnePurpose } from './pne-link-events.ts';
 import { type Owner, type PoweredClock, readFloor, readOwner } from './pne-trust.ts';
 import type { OnTrace } from './trace.ts';
 
@@ -43,24 +42,32 @@ const DECLINED_FIRST_MS = 5_000;
 const DECLINED_LONGEST_MS = 10 * 60_000;
 const DECLINED_GATEWAYS = 256;
 
+/** What a PNE says of itself beside its capability. */
+export interface PneDevice {
+  readonly pneId: string | undefined;
+  readonly contents: Contents;
+}
+
 export interface PneLinksOptions {
   readonly signer: Signer;
-  readonly store: PneStore;
+  readonly store: PneKeeper;
   readonly primitives: Primitives;
   readonly clock: Clock;
   readonly powered: PoweredClock;
   readonly thumbprint: Thumbprint;
   readonly capability: Bytes;
-  readonly device: PneConfig['device'];
+  readonly device: PneDevice;
   /** S of the code that this PNE shows, or was given. */
   readonly code: () => { readonly secret: Bytes } | undefined;
   /** It is on disk whose PNE this is: the code is used up. */
   readonly onOwned: () => void;
   /** Whether to join; asked once per PN Setup Request that verified. */
   readonly ask: (question: JoinQuestion) => Promise<'ok' | DeclineStatus>;
-  readonly onEvent: (event: PneEvent) => void;
+  readonly onEvent: (event: PneLinkEvent) => void;
   readonly onTrace: OnTrace | undefined;
   readonly onSecret: ((line: string) => void) | undefined;
+  /** Each step of the machine, for whoever shows it; `waiting` where the gateway said what for. */
+  readonly onStep?: ((state: string, waiting: Status | undefined) => void) | undefined;
 }
 
 type Side =
@@ -213,14 +220,17 @@ export class PneLinks {
       },
       this.#options.clock,
     );
+    driver.onStep = (_before, input, state) => this.#step(input, state);
     driver.feed({ kind: 'opened', th1: opened.th1, prk1: opened.prk1 });
     return driver as AnyMachineDriver;
   }
 
-  #own(ownership: Extract<PneEnrolOutput, { readonly kind: 'persistOwnership' }>['ownership']): void {
+  async #own(
+    ownership: Extract<PneEnrolOutput, { readonly kind: 'persistOwnership' }>['ownership'],
+  ): Promise<void> {
     const { offer, userLabel, epoch, rms, serverTime } = ownership;
     const stored = { offer, userLabel, epoch, homeRms: rms, serverKeysStatement: undefined };
-    this.#options.store.saveOwnership(stored, serverTime, this.#options.powered.seconds);
+    await this.#options.store.saveOwnership(stored, serverTime, this.#options.powered.seconds);
     this.#owner = readOwner(this.#options.store, this.#options.primitives);
     this.#floor = { serverTime, atMs: this.#options.clock.monotonicMs() };
     this.#options.onOwned();
@@ -255,6 +265,7 @@ export class PneLinks {
       { ...session.effects, ...this.#effects(session, (input) => driver.feed(input)) },
       this.#options.clock,
     );
+    driver.onStep = (_before, input, state) => this.#step(input, state);
     driver.feed({ kind: 'opened', th1: opened.th1, prk1: opened.prk1, join: known });
     return driver as AnyMachineDriver;
   }
@@ -274,17 +285,21 @@ export class PneLinks {
       },
       persistPending: (out: On<'persistPending'>) => {
         this.#floor = out.floor;
-        this.#options.store.savePending(out.join, this.#serverTime(out.floor), powered());
+        return this.#options.store.savePending(out.join, this.#serverTime(out.floor), powered());
       },
       forgetPending: (out: On<'forgetPending'>) => this.#options.store.forgetPending(out.th3),
       persistMember: (out: On<'persistMember'>) =>
         this.#options.store.saveMember(out.join, out.inventory, powered()),
       persistFloor: (out: On<'persistFloor'>) => {
         this.#floor = out.floor;
-        this.#options.store.saveFloor(this.#serverTime(out.floor), powered() - out.ageSeconds, out.th3);
+        return this.#options.store.saveFloor(
+          this.#serverTime(out.floor),
+          powered() - out.ageSeconds,
+          out.th3,
+        );
       },
-      persistServerKeys: (out: On<'persistServerKeys'>) => {
-        this.#options.store.saveServerKeys(out.statement);
+      persistServerKeys: async (out: On<'persistServerKeys'>) => {
+        await this.#options.store.saveServerKeys(out.statement);
         this.#owner = readOwner(this.#options.store, this.#options.primitives);
       },
       joined: report,
@@ -309,11 +324,16 @@ export class PneLinks {
     return status;
   }
 
+  #step(input: { readonly kind: string; readonly body?: Bytes }, state: string): void {
+    const { onStep } = this.#options;
+    onStep?.(state, input.kind === 'Waiting' && input.body ? waitingFor(input.body) : undefined);
+  }
+
   #serverTime(floor: Floor): number {
     return serverTimeAt(floor, this.#options.clock.monotonicMs());
   }
 
-  #emit(event: PneEvent): void {
+  #emit(event: PneLinkEvent): void {
     this.#options.onEvent(event);
   }
 }
@@ -322,4 +342,13 @@ function requestOf(purpose: PnePurpose): OpenRequest {
   if (purpose.kind === 'enrol') return { kind: 'enrol', secret: purpose.code.secret.slice() };
   if (purpose.kind === 'resume') return { kind: 'resume', rms: purpose.join.rms.slice() };
   return { kind: 'establish' };
+}
+
+function waitingFor(body: Bytes): Status | undefined {
+  try {
+    return Waiting.decode(body).status;
+  } catch {
+    // The machine has refused it.
+    return undefined;
+  }
 }

@@ -8,13 +8,14 @@ import { STATUSES, type Status } from '../../base/statuses.ts';
 import type { Clock } from '../../base/time.ts';
 import type { GattLink } from '../../bluetooth/gatt-link.ts';
 import type { DeclineStatus, JoinQuestion } from '../../establishment/pne-types.ts';
+import type { PneLinkEvent } from '../../nodes/pne-link-events.ts';
 import { type EnrolmentCode, parseEnrolmentCode } from '../../security/enrolment-code.ts';
 import type { Primitives } from '../../security/primitives.ts';
 import type { Observable } from '../shared/observable.ts';
 import { adviceFor } from './advice.ts';
 import { codeTextOf } from './code-link.ts';
 import type { Settings } from './device.ts';
-import type { BrowserPne, LinkPurpose, PneEvent } from './node.ts';
+import type { BrowserPne, LinkPurpose, PneHooks } from './node.ts';
 import {
   type AppState,
   networkView,
@@ -42,10 +43,7 @@ export interface ControllerOptions<Device> {
   readonly primitives: Primitives;
   readonly clock: Pick<Clock, 'monotonicMs'>;
   /** Makes the PNE with this controller's ear and voice. */
-  readonly pne: (hooks: {
-    readonly ask: (question: JoinQuestion) => Promise<'ok' | DeclineStatus>;
-    readonly onEvent: (event: PneEvent) => void;
-  }) => BrowserPne;
+  readonly pne: (hooks: PneHooks) => BrowserPne;
   readonly saveSettings: (settings: Settings) => Promise<void>;
   /** Erases key, owner and networks, and starts the page anew. */
   readonly erase: () => Promise<void>;
@@ -69,6 +67,7 @@ export class Controller<Device> {
     this.#pne = options.pne({
       ask: (question) => this.#ask(question),
       onEvent: (event) => this.#take(event),
+      onStep: (state, waiting) => this.#step(state, waiting),
     });
     this.#refresh();
   }
@@ -272,26 +271,17 @@ export class Controller<Device> {
     });
   }
 
-  #take(event: PneEvent): void {
+  #take(event: PneLinkEvent): void {
     switch (event.kind) {
-      case 'step':
-        this.#step(event.state, event.status);
-        break;
       case 'enrolled':
         this.#refresh();
         this.#finish({ kind: 'enrolled', userLabel: event.userLabel, homeAddress: event.homeAddress });
         break;
       case 'joined':
       case 'resumed':
-      case 'updated': {
-        const pnId = toHex(event.join.pnId);
-        this.#live = { pnId, th3: event.join.th3 };
-        if (this.#device !== undefined) this.#devices.set(toHex(event.join.gatewayId), this.#device);
-        this.#refresh();
-        this.#set({ link: { state: 'open', pnId } });
-        this.#finish({ kind: 'member', pnId });
+      case 'updated':
+        this.#lives(event.pnId);
         break;
-      }
       case 'refused':
         if (event.status !== 'ok') this.#finish({ kind: 'failed', status: event.status });
         break;
@@ -300,6 +290,16 @@ export class Controller<Device> {
         break;
       default:
     }
+  }
+
+  #lives(pnId: string): void {
+    const member = this.#pne.memberships.find(({ join }) => toHex(join.pnId) === pnId);
+    if (!member) return;
+    this.#live = { pnId, th3: member.join.th3 };
+    if (this.#device !== undefined) this.#devices.set(toHex(member.join.gatewayId), this.#device);
+    this.#refresh();
+    this.#set({ link: { state: 'open', pnId } });
+    this.#finish({ kind: 'member', pnId });
   }
 
   /** Keeps the furthest state: where it ended is where the ladder shows the failure. */

@@ -69,7 +69,7 @@ export function deviceFacts(settings: Settings, known: KnownFacts): DeviceFacts 
   const contents = settings.contents.filter((content) => !contentFault(content)).slice(0, MAX_CONTENTS);
   return {
     capability: capabilityOf(settings, known),
-    contents: contents.length > 0 ? contents : undefined,
+    contents,
     pneId: name === '' || nameFault(name) ? undefined : name,
   };
 }
