@@ -1,11 +1,12 @@
 /** Serves the built page on localhost, as any static host would: no header that the page depends on. */
 
+import { execFile } from 'node:child_process';
 import { readFileSync, statSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { extname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { build } from 'vite';
+import { promisify } from 'node:util';
 
 const TYPES: Readonly<Record<string, string>> = {
   '.html': 'text/html; charset=utf-8',
@@ -20,10 +21,10 @@ export const PAGE_FOLDER = fileURLToPath(new URL('../../dist/web/pne', import.me
 
 let built: Promise<unknown> | undefined;
 
-/** Builds the page, once a process. */
+/** Builds the page as anybody would, once a process. */
 export function buildPage(): Promise<unknown> {
-  const configFile = fileURLToPath(new URL('../../scripts/web/pne.config.ts', import.meta.url));
-  built ??= build({ configFile, logLevel: 'warn' });
+  const cwd = fileURLToPath(new URL('../..', import.meta.url));
+  built ??= promisify(execFile)('npm', ['run', '--silent', 'build:web'], { cwd });
   return built;
 }
 
