@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { defineConfig, type Plugin } from 'vite';
+import { COMMON, COMMON_BUILD } from './common.ts';
 
 const project = resolve(import.meta.dirname, '../..');
 const root = resolve(project, 'src/web/pne');
@@ -42,23 +43,12 @@ function listFiles(): Plugin {
 
 export default defineConfig({
   root,
-  base: './',
+  ...COMMON,
   publicDir: resolve(root, 'public'),
   plugins: [listFiles()],
-  resolve: {
-    alias: {
-      // The package's main half asks by eval whether it may eval, which a strict policy counts as a breach.
-      'cbor-x/encode': 'cbor-x/index-no-eval',
-    },
-  },
   build: {
+    ...COMMON_BUILD,
     outDir: resolve(project, 'dist/web/pne'),
-    emptyOutDir: true,
-    target: 'es2022',
-    modulePreload: false,
-    assetsInlineLimit: 0,
-    sourcemap: false,
-    reportCompressedSize: false,
     rollupOptions: {
       input: { index: resolve(root, 'index.html'), 'service-worker': resolve(root, 'service-worker.ts') },
       output: {

@@ -19,13 +19,16 @@ const TYPES: Readonly<Record<string, string>> = {
 
 export const PAGE_FOLDER = fileURLToPath(new URL('../../dist/web/pne', import.meta.url));
 
-let built: Promise<unknown> | undefined;
+const cwd = fileURLToPath(new URL('../..', import.meta.url));
+const built = new Map<string, Promise<unknown>>();
 
-/** Builds the page as anybody would, once a process. */
-export function buildPage(): Promise<unknown> {
-  const cwd = fileURLToPath(new URL('../..', import.meta.url));
-  built ??= promisify(execFile)('npm', ['run', '--silent', 'build:web'], { cwd });
-  return built;
+/** Builds with a configuration as anybody would, once a process. */
+export function buildWith(config: string): Promise<unknown> {
+  const done =
+    built.get(config) ??
+    promisify(execFile)('npx', ['vite', 'build', '--config', config, '--logLevel', 'warn'], { cwd });
+  built.set(config, done);
+  return done;
 }
 
 export interface PageServer {
@@ -37,14 +40,18 @@ export interface PageServer {
 }
 
 export async function servePage(): Promise<PageServer> {
-  await buildPage();
+  await buildWith('scripts/web/pne.config.ts');
+  return serveFolder(PAGE_FOLDER);
+}
+
+/** Serves a folder below a path of its own. */
+export async function serveFolder(folder: string): Promise<PageServer> {
   const requests: string[] = [];
   const server: Server = createServer((request, response) => {
     const { pathname } = new URL(request.url ?? '/', 'http://localhost');
     requests.push(request.url ?? '');
     const inside = pathname.startsWith('/some/path/') ? pathname.slice('/some/path'.length) : undefined;
-    const file =
-      inside && join(PAGE_FOLDER, normalize(inside.endsWith('/') ? `${inside}index.html` : inside));
+    const file = inside && join(folder, normalize(inside.endsWith('/') ? `${inside}index.html` : inside));
     try {
       if (!file || !statSync(file).isFile()) throw new Error('not here');
       response.writeHead(200, { 'content-type': TYPES[extname(file)] ?? 'application/octet-stream' });

@@ -4,7 +4,8 @@
  * are known to be done when their result arrives, and the words say so.
  * Source: docs/protocol.md §1.
  */
-import { STATUSES, type Status } from '../../base/statuses.ts';
+import type { Status } from '../../base/statuses.ts';
+import { adviceFor } from './advice.ts';
 
 export type StepState = 'ahead' | 'now' | 'done' | 'failed';
 
@@ -121,8 +122,15 @@ function stateOf(number: number, done: number, now: number, failedAt: number | u
 
 /** One sentence for what is going on, for a screen reader and the head of the page. */
 export function sentenceOf(course: Course): string {
-  if (course.failed) return STATUSES[course.failed].sentence;
-  if (course.waiting) return STATUSES[course.waiting].sentence;
+  if (course.failed) return course.failed === 'ok' ? '' : adviceFor(course.failed).says;
+  if (course.waiting) return waitingWords(course.waiting);
   const step = ladderOf(course).find(({ state }) => state === 'now');
   return step ? `Step ${step.number} of 13: ${step.title}.` : 'All thirteen steps are done.';
+}
+
+/** What a Waiting of the gateway means to the person who waits. */
+export function waitingWords(waiting: Status): string {
+  return waiting === 'awaiting-user'
+    ? 'Your home gateway asks its owner. The answer has to be given there.'
+    : 'Your home gateway is offline. Switch it on; the question waits for it.';
 }

@@ -5,12 +5,11 @@ import { EnrolCard } from './enrol.tsx';
 import { Bar, LinkBadge, Notice } from './parts.tsx';
 
 export function Home({ state, actions }: { readonly state: AppState; readonly actions: Actions }) {
-  const { owner, networks, pending, link, notice } = state;
+  const { owner, networks, pending, notice } = state;
   const isNew = !owner;
   return (
     <>
       <Bar title="Personal network">
-        {!isNew && <LinkBadge link={link} />}
         <button
           type="button"
           class="button button-plain"

@@ -20,10 +20,11 @@ export function Network({
   const isBusy = link.state === 'open' || link.state === 'lost';
   return (
     <>
-      <Bar title={network.name} onBack={() => actions.show({ name: 'home' })}>
-        <LinkBadge link={link} />
-      </Bar>
+      <Bar title={network.name} onBack={() => actions.show({ name: 'home' })} />
       <main class="stack">
+        <p>
+          <LinkBadge link={link} />
+        </p>
         {state.notice && <Notice>{state.notice}</Notice>}
         {network.stale && (
           <div class="notice notice-bad">

@@ -1,6 +1,6 @@
 /** Small parts that several screens of the PNE's page use. Everything that comes from a network goes in as text. */
 import type { ComponentChildren } from 'preact';
-import { useEffect, useRef } from 'preact/hooks';
+import { useLayoutEffect, useRef } from 'preact/hooks';
 import type { LinkView } from '../state.ts';
 
 /** The head of a screen; it takes the focus when the screen is shown, so that a screen reader says where one is. */
@@ -14,7 +14,7 @@ export function Bar({
   readonly children?: ComponentChildren;
 }) {
   const heading = useRef<HTMLHeadingElement>(null);
-  useEffect(() => heading.current?.focus(), []);
+  useLayoutEffect(() => heading.current?.focus(), []);
   return (
     <header class="bar">
       {onBack && (

@@ -1,9 +1,9 @@
 /** One attempt as it goes: the ladder, the question with join and decline, and how it ended with what to do next. */
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { LadderView } from '../../shared/ladder-view.tsx';
 import { adviceFor, type NextAction } from '../advice.ts';
 import { enrolLadderOf, resumeLadderOf } from '../enrol-ladder.ts';
-import { ladderOf, sentenceOf } from '../ladder.ts';
+import { ladderOf, sentenceOf, waitingWords } from '../ladder.ts';
 import type { AppState, RunView } from '../state.ts';
 import type { Actions } from './actions.ts';
 import { Bar, LinkBadge } from './parts.tsx';
@@ -34,6 +34,7 @@ export function Run({ state, run, actions }: Props) {
         </p>
         {run.question && <Question run={run} question={run.question} actions={actions} />}
         {run.result && <Result state={state} run={run} actions={actions} />}
+        {run.course.waiting && !isOver && <div class="notice">{waitingWords(run.course.waiting)}</div>}
         {state.link.state === 'lost' && !isOver && (
           <div class="notice" role="status">
             The link was lost. This device connects again by itself; stay near the gateway.
@@ -84,7 +85,7 @@ function Question({
   readonly actions: Actions;
 }) {
   const heading = useRef<HTMLHeadingElement>(null);
-  useEffect(() => heading.current?.focus(), []);
+  useLayoutEffect(() => heading.current?.focus(), []);
   return (
     <section class="card question" aria-labelledby="question">
       <h2 id="question" tabIndex={-1} ref={heading}>
@@ -131,7 +132,7 @@ function Countdown({ beforeMs }: { readonly beforeMs: number | undefined }) {
 function Result({ state, run, actions }: Props) {
   const { result } = run;
   const heading = useRef<HTMLHeadingElement>(null);
-  useEffect(() => heading.current?.focus(), []);
+  useLayoutEffect(() => heading.current?.focus(), []);
   if (!result) return null;
   if (result.kind === 'failed') return <Refusal state={state} run={run} actions={actions} />;
   const isEnrolled = result.kind === 'enrolled';
@@ -167,10 +168,11 @@ const ACTION_LABELS: Readonly<Record<NextAction, string>> = {
 
 function Refusal({ state, run, actions }: Props) {
   const heading = useRef<HTMLHeadingElement>(null);
-  useEffect(() => heading.current?.focus(), []);
+  useLayoutEffect(() => heading.current?.focus(), []);
   if (run.result?.kind !== 'failed') return null;
   const { status } = run.result;
   const { says, next, action } = adviceFor(status);
+  const isEnrolling = run.purpose === 'enrol' && action === 'again';
   const act = () => {
     if (action === 'home' || action === 'leave' || action === 'enrol') {
       if (action === 'enrol') actions.forgetCode();
@@ -179,7 +181,7 @@ function Refusal({ state, run, actions }: Props) {
     else actions.join();
   };
   return (
-    <section class="notice notice-bad stack">
+    <section class={`notice stack ${status === 'declined' ? '' : 'notice-bad'}`}>
       <h2 tabIndex={-1} ref={heading}>
         {says}
       </h2>
@@ -188,7 +190,19 @@ function Refusal({ state, run, actions }: Props) {
         <button type="button" class="button button-primary" onClick={act}>
           {ACTION_LABELS[action]}
         </button>
-        {action !== 'home' && (
+        {isEnrolling && (
+          <button
+            type="button"
+            class="button"
+            onClick={() => {
+              actions.forgetCode();
+              actions.show({ name: state.owner ? 'settings' : 'home' });
+            }}
+          >
+            Use another code
+          </button>
+        )}
+        {action !== 'home' && !isEnrolling && (
           <button type="button" class="button" onClick={() => actions.show({ name: 'home' })}>
             Not now
           </button>
