@@ -83,11 +83,12 @@ describe('adapters shared with the kernel', function () {
     for (const how of ['close', 'exit', 'throw', 'SIGTERM', 'SIGKILL', 'exit', 'SIGKILL'] as const) {
       const child = spawn(process.execPath, [PARTY, raw(0)], { stdio: ['pipe', 'pipe', 'ignore'] });
       const exited = once(child, 'exit');
-      await once(child.stdout, 'data');
+      assert.notEqual(await settles(once(child.stdout, 'data'), 30_000), 'pending', `${how}: no link`);
       const ended = timed(closed(await peripheral.nextLink()));
       if (how === 'SIGTERM' || how === 'SIGKILL') child.kill(how);
       else child.stdin.write(`${how}\n`);
-      await exited;
+      assert.notEqual(await settles(exited, 20_000), 'pending', `${how}: the process`);
+      assert.notEqual(await settles(ended, 20_000), 'pending', `${how}: the link`);
       const { ms } = await ended;
       assert.ok(ms < KERNEL_LETS_GO_MS, `${how}: ${ms} ms`);
       assert.deepEqual(kernelComplaints(), [], how);
