@@ -3,9 +3,10 @@
  * when an adapter is opened, so that everything else works where it is not built or the kernel has no Bluetooth.
  * A vanished adapter is silent (ble-notes): the pipe watches /sys/class/bluetooth.
  */
-import { closeSync, existsSync, readdirSync, readlinkSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, readdirSync, readlinkSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { H4_ACL, H4_COMMAND, H4_EVENT } from './h4.ts';
+import { LinkHolder } from './link-holder.ts';
 import type { Moniker } from './moniker.ts';
 import { formatMoniker } from './moniker.ts';
 import type { HciPipe } from './pipe.ts';
@@ -34,7 +35,6 @@ export type AdapterMoniker = Extract<Moniker, { kind: 'hci' }> & { readonly chan
 
 const WATCH_INTERVAL_MS = 500;
 const RESET = 0x0c03;
-const LE_CREATE_CONNECTION = 0x200d;
 const EVENT_COMMAND_COMPLETE = 0x0e;
 
 const KERNEL_BLUETOOTH = '/sys/class/bluetooth';
@@ -77,19 +77,8 @@ export function closeNativeSocket(socket: NativeHciSocket): void {
   if (descriptor !== undefined) closeSync(descriptor);
 }
 
-/**
- * GUARD(X7): on a shared adapter the package turns LE Create Connection into a blocking connect(2) of a kernel's socket, so
- * that the whole process stands still for 20 s when the peer has gone. So this one packet passes it by; when the link is
- * up the package makes its socket all the same, without which the kernel would end the link after 2 s.
- */
-function writePast(socket: NativeHciSocket, packet: Buffer): void {
-  const descriptor = made.get(socket);
-  if (descriptor === undefined) socket.write(packet);
-  else writeSync(descriptor, packet);
-}
-
 /** Descriptors of this process's sockets by what the kernel calls each: a number alone is soon used again. */
-function ownSockets(): ReadonlyMap<string, number> {
+export function ownSockets(): ReadonlyMap<string, number> {
   const found = new Map<string, number>();
   for (const name of readdirSync('/proc/self/fd')) {
     try {
@@ -121,7 +110,7 @@ export function openNativePipe(moniker: AdapterMoniker): HciPipe {
   try {
     socket = newNativeSocket();
     if (moniker.channel === 'user') socket.bindUser(moniker.index);
-    else socket.bindRaw(moniker.index);
+    else bindShared(socket, moniker.index);
     if (moniker.channel === 'raw' && !socket.isDevUp()) {
       throw Object.assign(new Error('network is down'), { code: 'ENETDOWN' });
     }
@@ -132,18 +121,34 @@ export function openNativePipe(moniker: AdapterMoniker): HciPipe {
   }
 }
 
+/**
+ * Binds to an adapter that the kernel has as well, and keeps the package from what it does to links there (link-holder.ts):
+ * it believes to be bound to the control channel, which the kernel refuses to a socket that is bound already.
+ */
+function bindShared(socket: NativeHciSocket, index: number): void {
+  socket.bindRaw(index);
+  try {
+    socket.bindControl();
+  } catch {
+    // As it should be.
+  }
+}
+
 class NativePipe implements HciPipe {
   readonly exclusive: boolean;
   onPacket: (packet: Buffer) => void = () => {};
   onEnd: (error: Error | undefined) => void = () => {};
   readonly #socket: NativeHciSocket;
   readonly #watch: NodeJS.Timeout;
+  readonly #holder: LinkHolder | undefined;
   #ended = false;
 
   constructor(socket: NativeHciSocket, moniker: AdapterMoniker) {
     this.#socket = socket;
     this.exclusive = moniker.channel === 'user';
+    if (!this.exclusive) this.#holder = new LinkHolder(moniker.index);
     socket.on('data', (packet) => {
+      this.#holder?.seen(packet);
       // Nobody here resets a shared controller, and what we had set up in it is gone now.
       if (!this.exclusive && completesReset(packet))
         this.#end(new Error('another program reset the controller'));
@@ -165,9 +170,7 @@ class NativePipe implements HciPipe {
   send(packet: Buffer): void {
     if (this.#ended) return;
     try {
-      if (!this.exclusive && packet[0] === H4_COMMAND && packet.readUInt16LE(1) === LE_CREATE_CONNECTION)
-        writePast(this.#socket, packet);
-      else this.#socket.write(packet);
+      this.#socket.write(packet);
     } catch (error) {
       this.#end(error instanceof Error ? error : new Error(String(error)));
     }
@@ -192,6 +195,7 @@ class NativePipe implements HciPipe {
 
   #release(): void {
     clearInterval(this.#watch);
+    this.#holder?.close();
     this.#socket.removeAllListeners();
     closeNativeSocket(this.#socket);
   }
