@@ -6,7 +6,7 @@
  */
 import Module, { createRequire } from 'node:module';
 import { dirname, sep } from 'node:path';
-import { HCI_SOCKET_PACKAGE } from './hci/native-pipe.ts';
+import { HCI_SOCKET_PACKAGE } from './hci/native-socket.ts';
 import type { HciTransport } from './hci/transport.ts';
 import { backEndMissing } from './hci/unavailable.ts';
 

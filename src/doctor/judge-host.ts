@@ -2,7 +2,7 @@
  * What to think of the host, the installation, the roles' state and the server. Pure: facts in, findings out.
  */
 import { parseMoniker } from '../bluetooth/hci/moniker.ts';
-import { HCI_SOCKET_PACKAGE } from '../bluetooth/hci/native-pipe.ts';
+import { HCI_SOCKET_PACKAGE } from '../bluetooth/hci/native-socket.ts';
 import { shellWord } from './check.ts';
 import type { Finding } from './checks.ts';
 import { type HostFacts, known, type RoleFacts, type ServerFacts } from './facts.ts';

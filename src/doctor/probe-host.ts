@@ -5,7 +5,7 @@ import { execFile } from 'node:child_process';
 import { statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { HCI_SOCKET_PACKAGE, nativeModuleFault } from '../bluetooth/hci/native-pipe.ts';
+import { HCI_SOCKET_PACKAGE, nativeModuleFault } from '../bluetooth/hci/native-socket.ts';
 import { openDatabase } from '../store/sqlite.ts';
 import { type HostFacts, type Seen, seen, unseen } from './facts.ts';
 import { codeOf, exists, textOf } from './files.ts';

@@ -7,7 +7,7 @@
  */
 import { closeSync } from 'node:fs';
 import { H4_COMMAND, H4_EVENT } from './h4.ts';
-import { closeNativeSocket, newNativeSocket, ownSockets } from './native-pipe.ts';
+import { closeNativeSocket, newNativeSocket, ownSockets } from './native-socket.ts';
 
 /** By then the kernel has asked the controller what it asks of every new link. */
 const AFTER_MS = 300;

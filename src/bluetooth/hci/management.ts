@@ -4,7 +4,7 @@
  * at a time and its deadline. Source: BlueZ doc/mgmt-api.txt; net/bluetooth/mgmt.c (HCI_MGMT_UNTRUSTED).
  */
 
-import { closeNativeSocket, type NativeHciSocket, newNativeSocket } from './native-pipe.ts';
+import { closeNativeSocket, type NativeHciSocket, newNativeSocket } from './native-socket.ts';
 import { formatAddress } from './own-address.ts';
 
 const NO_INDEX = 0xffff;

@@ -1,34 +1,15 @@
 /**
- * The kernel's adapters through @abandonware/bluetooth-hci-socket. The only file that loads that package, and only
- * when an adapter is opened, so that everything else works where it is not built or the kernel has no Bluetooth.
- * A vanished adapter is silent (ble-notes): the pipe watches /sys/class/bluetooth.
+ * The kernel's adapters: taken from it (user channel) or shared with it (raw). A vanished adapter is silent (ble-notes):
+ * the pipe watches /sys/class/bluetooth, and of a shared one whether it is up and nobody else has reset it.
  */
-import { closeSync, existsSync, readdirSync, readlinkSync } from 'node:fs';
-import { createRequire } from 'node:module';
+import { existsSync } from 'node:fs';
 import { H4_ACL, H4_COMMAND, H4_EVENT } from './h4.ts';
 import { LinkHolder } from './link-holder.ts';
 import type { Moniker } from './moniker.ts';
 import { formatMoniker } from './moniker.ts';
+import { closeNativeSocket, type NativeHciSocket, newNativeSocket } from './native-socket.ts';
 import type { HciPipe } from './pipe.ts';
-import { adapterUnavailable, errorCode } from './unavailable.ts';
-
-/** The name noble and bleno require; load-library.ts answers it with a transport. */
-export const HCI_SOCKET_PACKAGE = '@abandonware/bluetooth-hci-socket';
-
-/** The part of the package's socket that is used here. */
-export interface NativeHciSocket {
-  bindRaw(index: number): number;
-  bindUser(index: number): number;
-  bindControl(): number;
-  isDevUp(): boolean;
-  setFilter(filter: Buffer): void;
-  start(): void;
-  stop(): void;
-  write(packet: Buffer): void;
-  on(event: 'data', listener: (packet: Buffer) => void): unknown;
-  on(event: 'error', listener: (error: Error) => void): unknown;
-  removeAllListeners(): unknown;
-}
+import { adapterUnavailable } from './unavailable.ts';
 
 /** An adapter whose channel is decided. */
 export type AdapterMoniker = Extract<Moniker, { kind: 'hci' }> & { readonly channel: 'raw' | 'user' };
@@ -36,70 +17,6 @@ export type AdapterMoniker = Extract<Moniker, { kind: 'hci' }> & { readonly chan
 const WATCH_INTERVAL_MS = 500;
 const RESET = 0x0c03;
 const EVENT_COMMAND_COMPLETE = 0x0e;
-
-const KERNEL_BLUETOOTH = '/sys/class/bluetooth';
-
-/**
- * A fresh socket of the package.
- * GUARD(X5): its destructor closes a poll handle that a constructor which failed never made; Node 24 runs that at exit and
- * aborts. So it is not even tried where the kernel has no Bluetooth.
- * @throws Error with `code`: EAFNOSUPPORT, or whatever loading or constructing it throws
- */
-export function newNativeSocket(): NativeHciSocket {
-  if (!existsSync(KERNEL_BLUETOOTH)) {
-    throw Object.assign(new Error('the kernel has no Bluetooth'), { code: 'EAFNOSUPPORT' });
-  }
-  const require = createRequire(import.meta.url);
-  const Socket = require(HCI_SOCKET_PACKAGE) as new () => NativeHciSocket;
-  const before = ownSockets();
-  const socket = new Socket();
-  const descriptor = [...ownSockets()].find(([inode]) => !before.has(inode))?.[1];
-  made.set(socket, descriptor);
-  return socket;
-}
-
-/**
- * Every socket that was made, with its descriptor while that is open. GUARD(X6): the package closes the descriptor only
- * in its destructor, whenever memory is collected, so that an adapter that was closed stays taken (EBUSY); and it frees
- * the poll handle there while libuv still closes it. So none is ever collected, and the descriptor is closed by us.
- */
-const made = new Map<NativeHciSocket, number | undefined>();
-
-/** Stops a socket and gives its adapter back at once. */
-export function closeNativeSocket(socket: NativeHciSocket): void {
-  try {
-    socket.stop();
-  } catch {
-    // Already down with its adapter, or never started.
-  }
-  const descriptor = made.get(socket);
-  made.set(socket, undefined);
-  if (descriptor !== undefined) closeSync(descriptor);
-}
-
-/** Descriptors of this process's sockets by what the kernel calls each: a number alone is soon used again. */
-export function ownSockets(): ReadonlyMap<string, number> {
-  const found = new Map<string, number>();
-  for (const name of readdirSync('/proc/self/fd')) {
-    try {
-      const target = readlinkSync(`/proc/self/fd/${name}`);
-      if (target.startsWith('socket:')) found.set(target, Number(name));
-    } catch {
-      // The descriptor of the listing itself.
-    }
-  }
-  return found;
-}
-
-/** Why the package can't be loaded: `ENOBINDING` or another code; undefined when it can. Opens nothing. */
-export function nativeModuleFault(): string | undefined {
-  try {
-    createRequire(import.meta.url)(HCI_SOCKET_PACKAGE);
-    return undefined;
-  } catch (error) {
-    return errorCode(error);
-  }
-}
 
 /**
  * Opens an adapter of the kernel.

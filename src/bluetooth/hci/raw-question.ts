@@ -4,7 +4,7 @@
  * Must not be used for a command that changes what somebody else relies on.
  */
 import { H4_COMMAND, H4_EVENT } from './h4.ts';
-import { closeNativeSocket, newNativeSocket } from './native-pipe.ts';
+import { closeNativeSocket, newNativeSocket } from './native-socket.ts';
 import { errorCode } from './unavailable.ts';
 
 const EVENT_COMMAND_COMPLETE = 0x0e;

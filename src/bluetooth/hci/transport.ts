@@ -10,7 +10,8 @@ import { BtsnoopWriter } from './btsnoop.ts';
 import { H4_ACL, H4_COMMAND, H4_EVENT } from './h4.ts';
 import { L2capGuard } from './l2cap-guard.ts';
 import { formatMoniker, type Moniker, parseMoniker } from './moniker.ts';
-import { closeNativeSocket, type NativeHciSocket, newNativeSocket, openNativePipe } from './native-pipe.ts';
+import { openNativePipe } from './native-pipe.ts';
+import { closeNativeSocket, type NativeHciSocket, newNativeSocket } from './native-socket.ts';
 import {
   formatAddress,
   LE_SET_RANDOM_ADDRESS,
