@@ -114,6 +114,7 @@ export class WebGattLink extends SegmentLink {
   /** The writes so far; each waits for the one before. */
   #written: Promise<void> = Promise.resolve();
   #spoken: (() => void) | undefined;
+  #lost: (() => void) | undefined;
 
   constructor(
     device: BluetoothDevice,
@@ -129,13 +130,13 @@ export class WebGattLink extends SegmentLink {
     device.addEventListener('gattserverdisconnected', this.#onDisconnected);
   }
 
-  /** Subscribes. Settles with the first segment. */
+  /** Subscribes. Settles with the first segment. @throws CpnsError link-lost */
   async begin(): Promise<void> {
-    const spoken = new Promise<void>((resolve) => {
+    const spoken = new Promise<void>((resolve, reject) => {
       this.#spoken = resolve;
+      this.#lost = () => reject(new CpnsError('link-lost'));
     });
-    await this.#down.startNotifications();
-    await spoken;
+    await Promise.all([this.#down.startNotifications(), spoken]);
   }
 
   send(segment: Bytes): void {
@@ -152,6 +153,7 @@ export class WebGattLink extends SegmentLink {
   override end(reason: number): void {
     this.#down.removeEventListener('characteristicvaluechanged', this.#onValue);
     this.#device.removeEventListener('gattserverdisconnected', this.#onDisconnected);
+    this.#lost?.();
     super.end(reason);
   }
 

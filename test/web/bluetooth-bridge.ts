@@ -53,6 +53,10 @@ interface Prompt {
 export class BluetoothBridge {
   /** Whether the page's choosers are answered with the device, or cancelled. */
   chooses = true;
+  /** So many of the next links are cut as soon as the page has subscribed, before a segment came. */
+  cuts = 0;
+  /** Links that the page asked for. */
+  connects = 0;
   /** Bytes of segments that were carried, each way. */
   readonly carried = { up: 0, down: 0 };
   readonly #dial: () => Promise<GattLink>;
@@ -179,6 +183,7 @@ export class BluetoothBridge {
   }
 
   async #connect(address: string): Promise<number> {
+    this.connects++;
     try {
       const link = await this.#dial();
       if (this.#served !== address) await this.#addService(address);
@@ -214,6 +219,11 @@ export class BluetoothBridge {
       this.#link?.send(data);
     }
     await this.#respond(characteristicId, type);
+    if (type === 'subscribe-to-notifications' && this.cuts > 0) {
+      this.cuts--;
+      await this.breakLink();
+      return;
+    }
     if (type === 'subscribe-to-notifications' && this.#link)
       this.#link.onSegment = (segment) => {
         this.carried.down += segment.length;

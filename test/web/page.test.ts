@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { toHex } from '../../src/base/bytes.ts';
+import { openServerAdmin } from '../../src/nodes/server-admin.ts';
 import { chromiumPath } from './chromium.ts';
 import { type PageServer, servePage } from './page-server.ts';
 import { HOSTILE_NAME, Site } from './site.ts';
@@ -158,5 +159,96 @@ describe('the PNE’s page', function () {
     await site.picture('2-wrong-code');
     await site.checkAccess();
     assert.deepEqual(home.pnes(), []);
+  });
+
+  it('makes a link again that is cut before its first word', async () => {
+    await site.enrol(await site.home());
+    await site.inviting();
+    const before = site.bridge.connects;
+    site.bridge.cuts = 1;
+    await site.askToJoin();
+    assert.equal(site.bridge.connects, before + 2);
+    await button('Decline').click();
+  });
+
+  it('gives up on a link that is always cut, says so, and tries again when asked', async () => {
+    await site.enrol(await site.home());
+    await site.inviting();
+    site.pointing = 'inviting';
+    site.bridge.cuts = 3;
+    await button('Choose a gateway nearby').click();
+    await heading('The Bluetooth link was lost.').waitFor();
+    await site.picture('12-link-lost');
+    await button('Try again').click();
+    await heading(/^Join “/).waitFor();
+    await button('Decline').click();
+  });
+
+  it('keeps what it signed while nobody answered, and asks the gateway again', async () => {
+    const home = await site.home({ approvals: { default: 'ask', rules: [] } });
+    await site.enrol(home);
+    await site.inviting();
+    await site.askToJoin();
+    await button('Join').click();
+    await site.network.until('the question', () => home.approvals().length === 1);
+    await button('Stop').click();
+    await heading('Signed, not answered yet').waitFor();
+    await site.picture('13-pending');
+    await site.checkAccess();
+    const [question] = home.approvals();
+    assert.ok(question);
+    await home.decide(toHex(question.joinId), { yours: true, chargeable: false });
+    await site.bridge.reload();
+    await button('Ask again').click();
+    await heading('Your home gateway does not let this device cause costs.').waitFor();
+    await button('Not now').click();
+    await heading('Join a network').waitFor();
+    assert.equal(await heading('Signed, not answered yet').count(), 0);
+  });
+
+  it('tells who refused: the operator, a gateway that invites nobody, a code that was used', async () => {
+    const home = await site.home();
+    const { code, used } = home.showCode();
+    await site.enter(code);
+    await used;
+    await button('Go on').click();
+    site.pointing = 'any';
+    await button('Choose a gateway nearby').click();
+    await heading('The gateway is busy with another device').waitFor();
+    await button('Not now').click();
+    await button('Settings').click();
+    await site.page.getByLabel('Code of your home gateway').fill(code);
+    await button('Take this code').click();
+    await button('Choose my home gateway').click();
+    await heading('This code has run out or was used.').waitFor();
+    await button('Not now').click();
+
+    const admin = openServerAdmin(site.network.serverDir);
+    admin.revokePne(home.pnes()[0]?.thumbprint ?? '');
+    admin.close();
+    await site.inviting();
+    await site.askToJoin();
+    await button('Join').click();
+    await heading('This device was revoked.').waitFor();
+    const failed = site.page.getByRole('listitem').filter({ hasText: 'failed here' });
+    assert.match((await failed.textContent()) ?? '', /^✕Step 7/);
+  });
+
+  it('waits for a home gateway that is offline, and says so', async () => {
+    const home = await site.home();
+    await site.enrol(home);
+    await home.close();
+    await site.inviting();
+    await site.askToJoin();
+    await button('Join').click();
+    await site.page.getByText('Your home gateway is offline.').waitFor();
+    await site.page.getByRole('listitem').filter({ hasText: 'Step 8, going on' }).waitFor();
+  });
+
+  it('says nothing was chosen when the chooser is closed', async () => {
+    await site.enrol(await site.home());
+    site.bridge.chooses = false;
+    await button('Choose a gateway nearby').click();
+    await site.page.getByText('Nothing was chosen.').waitFor();
   });
 });

@@ -21,7 +21,13 @@ const FIND_WITHIN_MS = 10_000;
 export const HOSTILE_NAME = '<img src=x onerror=alert(1)>';
 
 /** Which of the gateways around the page's user points at. */
-export type Pointing = 'home' | 'inviting';
+export type Pointing = 'home' | 'inviting' | 'any';
+
+const POINTED: Readonly<Record<Pointing, (announced: Announced) => boolean>> = {
+  home: ({ enrol }) => enrol,
+  inviting: ({ join }) => join,
+  any: () => true,
+};
 
 export class Site {
   readonly network: TestNetwork;
@@ -142,9 +148,7 @@ export class Site {
   }
 
   async #dial(): Promise<GattLink> {
-    const { address } = await this.#find((announced) =>
-      this.pointing === 'home' ? announced.enrol : announced.join,
-    );
+    const { address } = await this.#find(POINTED[this.pointing]);
     return await this.#central.connect(address, { deadlineMs: 5_000 });
   }
 

@@ -34,7 +34,11 @@ export function Run({ state, run, actions }: Props) {
         </p>
         {run.question && <Question run={run} question={run.question} actions={actions} />}
         {run.result && <Result state={state} run={run} actions={actions} />}
-        {run.course.waiting && !isOver && <div class="notice">{waitingWords(run.course.waiting)}</div>}
+        {run.course.waiting && !isOver && (
+          <div class="notice" role="status">
+            {waitingWords(run.course.waiting)}
+          </div>
+        )}
         {state.link.state === 'lost' && !isOver && (
           <div class="notice" role="status">
             The link was lost. This device connects again by itself; stay near the gateway.
@@ -72,7 +76,8 @@ function sayNow({ link }: AppState, { purpose, course, question }: RunView): str
   if (question) return 'The gateway asks whether you want to join. Your answer is needed.';
   if (course.state === 'connecting')
     return link.state === 'open' ? 'Connected.' : 'Connecting over Bluetooth.';
-  return purpose === 'establish' ? sentenceOf(course) : '';
+  // What is waited for is told by a notice of its own.
+  return purpose === 'establish' && !course.waiting ? sentenceOf(course) : '';
 }
 
 function Question({
