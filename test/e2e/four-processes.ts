@@ -4,7 +4,7 @@
  * configurations and enrolment are the demo's and the commands'.
  */
 import { execFile } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -13,6 +13,7 @@ import {
   type Cast,
   gatewaysOf,
   type HomeParts,
+  INITIATOR,
   layOut,
   type Part,
   writeHomeConfig,
@@ -21,14 +22,20 @@ import {
   writeServerConfig,
 } from '../../src/cli/demo/cast.ts';
 import { type Child, Children } from '../../src/cli/demo/children.ts';
-import { enrolGateways } from '../../src/cli/demo/enrol-gateways.ts';
+import { issueTokens } from '../../src/cli/demo/enrol-gateways.ts';
 import { callControl } from '../../src/nodes/control-socket.ts';
-import { makeGateway } from '../../src/nodes/gateway-state.ts';
+import { enrolGatewayState, makeGateway } from '../../src/nodes/gateway-state.ts';
 import { initServer } from '../../src/nodes/server-admin.ts';
 import type { TraceEvent } from '../../src/nodes/trace.ts';
 import { type FinalState, judge, type Outcome } from '../faults/outcome.ts';
 import { checkJournal, type JournalEntry } from '../faults/safety.ts';
-import { type GatewayView, type PneView, type ServerView, StateReader } from '../faults/state-view.ts';
+import {
+  type GatewayView,
+  type PartyView,
+  type PneView,
+  type ServerView,
+  StateReader,
+} from '../faults/state-view.ts';
 
 export const PARTIES = ['server', 'gw1', 'gw2', 'pne'] as const;
 export type Party = (typeof PARTIES)[number];
@@ -49,12 +56,22 @@ export interface Air {
   close(): Promise<void>;
 }
 
+/**
+ * Parties that are somebody else's programs, by the command that starts each. It gets `--adapter` and `--state`, a PNE
+ * `--accept USER` and at first `--enrol`, a gateway `--server URL` and its token in the file `token` of the state
+ * directory. It prints events as our programs do, and keeps what it holds in `view.json` (state-view.ts).
+ */
+export type Foreign = Partial<Readonly<Record<'gw2' | 'pne', readonly string[]>>>;
+
 export interface FourProcessesOptions {
+  readonly foreign?: Foreign;
   /** Lines for the server's table of limits. */
   readonly limits?: string;
   readonly air?: Air;
   /** Bluetooth back-ends other than the usual one. */
   readonly backEnds?: Partial<Readonly<Record<'gw1' | 'gw2' | 'pne', BackEnd>>>;
+  /** A folder that gets everybody's log at the end. */
+  readonly logsTo?: string;
   /** How long a state is waited for, 40 s unless said otherwise. */
   readonly patienceMs?: number;
 }
@@ -85,10 +102,25 @@ export type Line = Partial<TraceEvent> & {
   readonly joinId?: string;
 };
 
+interface Reader {
+  read(): PartyView | undefined;
+  close(): void;
+}
+
+function foreignReader(stateDir: string): Reader {
+  const file = join(stateDir, 'view.json');
+  return {
+    read: () => (existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as PartyView) : undefined),
+    close: () => {},
+  };
+}
+
 export class FourProcesses {
   readonly lines: Line[] = [];
   readonly #air: Air;
   readonly #patienceMs: number;
+  readonly #foreign: Foreign;
+  readonly #logsTo: string | undefined;
   readonly #root: string;
   readonly #cast: Cast;
   readonly #home: HomeParts;
@@ -96,19 +128,26 @@ export class FourProcesses {
   readonly #running = new Map<Party, Child>();
   /** Parties whose end is our doing. */
   readonly #ending = new Set<Party>();
-  readonly #readers: ReadonlyMap<Party, StateReader>;
+  readonly #readers: ReadonlyMap<Party, Reader>;
   readonly #journal: JournalEntry[] = [];
   /** How processes ended that nobody had ended. */
   readonly #deaths: string[] = [];
+  #url = '';
 
-  private constructor(root: string, cast: Cast, home: HomeParts, air: Air, patienceMs: number) {
+  private constructor(root: string, cast: Cast, home: HomeParts, air: Air, options: FourProcessesOptions) {
     this.#root = root;
     this.#cast = cast;
     this.#home = home;
     this.#air = air;
-    this.#patienceMs = patienceMs;
+    this.#patienceMs = options.patienceMs ?? PATIENCE_MS;
+    this.#foreign = options.foreign ?? {};
+    this.#logsTo = options.logsTo;
     this.#readers = new Map(
-      PARTIES.map((party) => [party, new StateReader(ROLES[party], this.stateDir(party))]),
+      PARTIES.map((party) => {
+        const stateDir = this.stateDir(party);
+        const foreign = this.#foreignCommand(party) !== undefined;
+        return [party, foreign ? foreignReader(stateDir) : new StateReader(ROLES[party], stateDir)];
+      }),
     );
     this.#children = new Children({
       onLine: (name, line) => this.lines.push({ ...(line as Partial<Line>), party: name as Party }),
@@ -125,7 +164,7 @@ export class FourProcesses {
     const [home] = cast.homes;
     if (!home) throw new Error('a cast without a home');
     const air = options.air ?? (await openOwnAir(root));
-    const world = new FourProcesses(root, cast, home, air, options.patienceMs ?? PATIENCE_MS);
+    const world = new FourProcesses(root, cast, home, air, options);
     try {
       await world.#setUp(options);
       return world;
@@ -145,8 +184,8 @@ export class FourProcesses {
     this.#configure('pne', backEnds.pne);
     const pne = this.start('pne', ['--enrol']);
     const { url = '' } = await (await this.start('server')).waitFor('ready');
-    for (const { part } of gatewaysOf(this.#cast)) makeGateway(part.stateDir);
-    await enrolGateways(this.#cast, url);
+    this.#url = url;
+    await this.#enrolGateways();
     writeInitiatorConfig(this.#cast, url, adapters.gw2);
     writeHomeConfig(this.#home, url, adapters.gw1);
     this.#configure('gw1', backEnds.gw1);
@@ -167,6 +206,31 @@ export class FourProcesses {
     writeFileSync(configFile, readFileSync(configFile, 'utf8').replace('[bluetooth]\n', table));
   }
 
+  async #enrolGateways(): Promise<void> {
+    const gateways = gatewaysOf(this.#cast);
+    const tokens = issueTokens(this.#cast, gateways);
+    const enrol = async ({ name, stateDir }: Part, token: string) => {
+      if (this.#foreignCommand(name as Party)) {
+        writeFileSync(join(stateDir, 'token'), token, { mode: 0o600 });
+        return;
+      }
+      makeGateway(stateDir);
+      await enrolGatewayState(stateDir, this.#url, token);
+    };
+    await Promise.all(gateways.map(({ part }, i) => enrol(part, tokens[i] ?? '')));
+  }
+
+  #foreignCommand(party: Party): readonly string[] | undefined {
+    return party === 'gw2' || party === 'pne' ? this.#foreign[party] : undefined;
+  }
+
+  /** What a program of somebody else is told. */
+  #foreignArgs(party: 'gw2' | 'pne'): readonly string[] {
+    const { stateDir } = this.#part(party);
+    const ofRole = party === 'pne' ? ['--accept', INITIATOR] : ['--server', this.#url];
+    return ['--adapter', this.#air.adapters[party], '--state', stateDir, ...ofRole];
+  }
+
   #part(party: Party): Part {
     const { server, initiator } = this.#cast;
     return { server, gw2: initiator.gateway, gw1: this.#home.gateway, pne: this.#home.pne }[party];
@@ -179,9 +243,12 @@ export class FourProcesses {
   /** @returns once the program says that it is ready */
   async start(party: Party, more: readonly string[] = []): Promise<Child> {
     const { name, stateDir, configFile, logFile } = this.#part(party);
-    const args = [ROLES[party], 'run', '--state', stateDir, '--config', configFile, ...more];
+    const command = this.#foreignCommand(party);
+    const args = command
+      ? this.#foreignArgs(party as 'gw2' | 'pne')
+      : [ROLES[party], 'run', '--state', stateDir, '--config', configFile];
     this.#ending.delete(party);
-    const child = this.#children.start(name, args, logFile);
+    const child = this.#children.start(name, [...args, ...more], logFile, command ? { command } : {});
     this.#running.set(party, child);
     await child.waitFor('ready');
     return child;
@@ -283,6 +350,7 @@ export class FourProcesses {
     await this.#children.stop();
     await this.#air.close();
     for (const reader of this.#readers.values()) reader.close();
+    if (this.#logsTo !== undefined) cpSync(join(this.#root, 'logs'), this.#logsTo, { recursive: true });
     rmSync(this.#root, { recursive: true, force: true });
   }
 }

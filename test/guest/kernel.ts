@@ -3,7 +3,15 @@
  * behind /dev/vhci), capture with btmon, start bluetoothd. Only for tests that run in the guest, as root, alone.
  */
 import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process';
-import { createWriteStream, existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import {
+  createWriteStream,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import {
@@ -186,6 +194,8 @@ export async function decodeCapture(name: string): Promise<string | undefined> {
   }
 }
 
+const SYSTEM_BUS = '/run/dbus/system_bus_socket';
+
 /** D-Bus and bluetoothd on whatever adapters no user channel holds. */
 export async function startBluetoothd(...args: readonly string[]): Promise<{ stop(): Promise<void> }> {
   mkdirSync('/run/dbus', { recursive: true });
@@ -193,12 +203,23 @@ export async function startBluetoothd(...args: readonly string[]): Promise<{ sto
   if (!existsSync('/etc/machine-id') || statSync('/etc/machine-id').size === 0)
     await command('dbus-uuidgen', '--ensure=/etc/machine-id');
   const bus = new Background('dbus-daemon', ['--system', '--nopidfile', '--nofork'], 'dbus.log');
-  await until('the system bus', () => existsSync('/run/dbus/system_bus_socket'));
+  await until('the system bus', () => existsSync(SYSTEM_BUS));
   const daemon = new Background('/usr/libexec/bluetooth/bluetoothd', ['-n', ...args], 'bluetoothd.log');
-  return {
-    stop: async () => {
-      await daemon.stop();
-      await bus.stop();
-    },
+  const stop = async () => {
+    await daemon.stop();
+    await bus.stop();
+    rmSync(SYSTEM_BUS, { force: true });
   };
+  for (const endAt = performance.now() + WAIT_LIMIT_MS; !(await answers('org.bluez')); ) {
+    if (performance.now() < endAt && daemon.running) continue;
+    await stop();
+    throw new Error('bluetoothd does not answer; see bluetoothd.log');
+  }
+  return { stop };
+}
+
+/** Whether somebody on the system bus has this name. */
+async function answers(name: string): Promise<boolean> {
+  const asked = ['--dest=org.freedesktop.DBus', '/', 'org.freedesktop.DBus.NameHasOwner', `string:${name}`];
+  return /true/.test(await command('dbus-send', '--system', '--print-reply', ...asked).catch(() => ''));
 }
