@@ -52,6 +52,8 @@ export interface RunningNode {
 }
 
 const STDERR = 2;
+/** Time for what is still being written. */
+const EXIT_AFTER_MS = 100;
 /** Longest an orderly end may take. */
 const CLOSE_DEADLINE_MS = 5_000;
 
@@ -149,9 +151,13 @@ function end(reason: StopReason): void {
   exitSoon();
 }
 
-/** A handle that lives on, of a library or of what did not close in time, must not keep the process: its code is set by then. */
+/**
+ * A handle that lives on, of a library or of what did not close in time, must not keep the process: its code is set by then.
+ * GUARD(X5): nor may it end by itself when nothing is left to do. Node 24 destroys every object of native packages then, and
+ * the HCI socket's destructor frees a part of itself: the process aborts. process.exit() leaves them alone.
+ */
 export function exitSoon(): void {
-  setTimeout(() => process.exit(), 500).unref();
+  setTimeout(() => process.exit(), EXIT_AFTER_MS);
 }
 
 function listenForEnd(stop: (reason: StopReason) => void, parentPipe: boolean): () => void {

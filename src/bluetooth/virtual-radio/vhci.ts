@@ -48,8 +48,9 @@ export function plugIntoKernel(radio: Radio): KernelAdapter {
       if (reader === undefined) return true;
       try {
         writeSync(descriptor, packet);
-      } catch {
-        unplug();
+      } catch (error) {
+        // An adapter that is down takes nothing: what was under way to it is lost, as with one of hardware.
+        if (!isDown(error)) unplug();
       }
       return true;
     },
@@ -70,6 +71,10 @@ export function plugIntoKernel(radio: Radio): KernelAdapter {
   for (const packet of early) controller.receive(packet);
   return { index, controller, unplug };
 }
+
+/** hci_recv_frame(): neither up nor being set up. */
+const isDown = (error: unknown): boolean =>
+  error instanceof Error && 'code' in error && error.code === 'ENXIO';
 
 /** The kernel's first command may come before the driver's answer. */
 function readIndex(descriptor: number, early: Buffer[]): number {
