@@ -10,6 +10,7 @@ import { parseArgs } from 'node:util';
 import { benchBackEnds } from './bench/back-ends.ts';
 import { benchEstablishment } from './bench/establishment.ts';
 import { benchLink } from './bench/link.ts';
+import { benchPage } from './bench/page.ts';
 import { type BenchSection, missedOf, reportOf, toMarkdown } from './bench/report.ts';
 import { benchServerCpu } from './bench/server-cpu.ts';
 
@@ -18,8 +19,9 @@ const HELP = `Usage: npx tsx scripts/bench.ts [options]
 Measures on the virtual radio, with real noble and bleno, and prints a markdown report. About four minutes.
 
 Options:
-  --only NAME   establishment, link, server or back-ends; may be repeated. back-ends, which compares the two Bluetooth
-                back-ends in about four minutes, runs only where it is named
+  --only NAME   establishment, link, server, back-ends or page; may be repeated. back-ends, which compares the two
+                Bluetooth back-ends in about four minutes, and page, which drives the PNE's page in Chromium, run only
+                where they are named
   --runs N      runs of the establishment (12), of each link radio (3) and of each back-end (5), blocks of the server's
                 registrations (5)
   --kernel      parties on adapters of this kernel, the radio behind /dev/vhci: as root; scripts/guest/bench does it in
@@ -35,6 +37,7 @@ Examples:
   npx tsx scripts/bench.ts --only establishment --runs 30
   npx tsx scripts/bench.ts --only link --only server --json bench.json
   npx tsx scripts/bench.ts --only back-ends
+  npx tsx scripts/bench.ts --only page --runs 5
   npx tsx scripts/bench.ts --strict --write
 `;
 
@@ -71,10 +74,11 @@ const BENCHES: Readonly<Record<string, (settings: Settings) => Promise<BenchSect
   },
   'back-ends': ({ runs, quick, onProgress }) =>
     benchBackEnds({ runs: runs ?? (quick ? 1 : 5), onProgress, ...(quick && { flowMs: 500 }) }),
+  page: ({ runs, quick, onProgress }) => benchPage({ runs: runs ?? (quick ? 1 : 5), onProgress }),
 };
 
-/** Compares what is installed for development only. */
-const ONLY_BY_NAME = 'back-ends';
+/** They need what is installed for development only. */
+const ONLY_BY_NAME = ['back-ends', 'page'];
 
 function fail(message: string): never {
   process.stderr.write(`bench: ${message}; see --help\n`);
@@ -112,8 +116,8 @@ async function main(): Promise<void> {
   const { quick, kernel } = options;
   const sections: BenchSection[] = [];
   for (const [name, bench] of Object.entries(BENCHES)) {
-    if (options.only.length > 0 ? !options.only.includes(name) : name === ONLY_BY_NAME) continue;
-    if (kernel && (name === 'server' || name === ONLY_BY_NAME)) continue;
+    if (options.only.length > 0 ? !options.only.includes(name) : ONLY_BY_NAME.includes(name)) continue;
+    if (kernel && (name === 'server' || ONLY_BY_NAME.includes(name))) continue;
     const onProgress = (line: string) => process.stderr.write(`${name}: ${line}\n`);
     onProgress('begins');
     sections.push(await bench({ runs, quick, kernel, onProgress }));

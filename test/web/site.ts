@@ -107,12 +107,22 @@ export class Site {
   async askToJoin(): Promise<void> {
     this.pointing = 'inviting';
     await this.page.getByRole('button', { name: 'Choose a gateway nearby' }).click();
-    await this.page.getByRole('heading', { name: /^Join “/ }).waitFor();
+    const question = this.page.getByRole('heading', { name: /^Join “/ });
+    try {
+      await question.waitFor();
+    } catch (cause) {
+      throw new Error(`no question came\n${await this.story()}`, { cause });
+    }
   }
 
   /** From the chooser to a member. */
   async join(): Promise<void> {
     await this.askToJoin();
+    await this.answerJoin();
+  }
+
+  /** From the question to a member. */
+  async answerJoin(): Promise<void> {
     await this.page.getByRole('button', { name: 'Join', exact: true }).click();
     await this.page.getByRole('heading', { name: `You are in “${HOSTILE_NAME}”` }).waitFor();
   }
