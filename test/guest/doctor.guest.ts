@@ -2,6 +2,7 @@
  * `cpns doctor` on a real kernel, with each condition really there: found, told with its command, and where it may be
  * mended, mended by that command. Wi-Fi is not among them: the guest has none.
  */
+// guest: --timeout 900
 import assert from 'node:assert/strict';
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { closeSync, copyFileSync, mkdirSync, openSync, rmSync, writeFileSync, writeSync } from 'node:fs';
