@@ -26,6 +26,7 @@ const ORDER = [
   'nodes',
   'hil',
   'doctor',
+  'console',
   'cli',
   'web',
 ];

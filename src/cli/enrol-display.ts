@@ -2,23 +2,12 @@
  * An enrolment code for a person: letters in groups, a QR for a camera, and how long it lives. Owns the drawing.
  * Must not keep the code.
  */
-import { createRequire } from 'node:module';
-import type QrCode from 'qrcode-generator';
+import { qrModules } from '../nodes/qr-modules.ts';
 import { parseEnrolmentCode, qrTextOf } from '../security/enrolment-code.ts';
 import { nodePrimitives } from '../security/primitives-node.ts';
 
 /** Modules of light around the code, as readers want it. */
 const QUIET = 2;
-
-/** Rows of modules, dark ones true. */
-export function qrModules(text: string): readonly (readonly boolean[])[] {
-  const make = createRequire(import.meta.url)('qrcode-generator') as typeof QrCode;
-  const qr = make(0, 'L');
-  qr.addData(text, /^[0-9A-Z $%*+\-./:]*$/.test(text) ? 'Alphanumeric' : 'Byte');
-  qr.make();
-  const at = Array.from({ length: qr.getModuleCount() }, (_, i) => i);
-  return at.map((row) => at.map((column) => qr.isDark(row, column)));
-}
 
 /** A QR drawn with half blocks, two rows a line; dark modules are spaces on a light ground, so that dark terminals work. */
 export function drawQr(text: string): string {

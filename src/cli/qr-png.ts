@@ -3,7 +3,7 @@
  * Source: PNG specification, 3rd edition, §5 and §11.
  */
 import { deflateSync, crc32 as zlibCrc32 } from 'node:zlib';
-import { qrModules } from './enrol-display.ts';
+import { qrModules } from '../nodes/qr-modules.ts';
 
 const SIGNATURE = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
 const PIXELS_PER_MODULE = 8;

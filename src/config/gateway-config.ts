@@ -7,6 +7,7 @@ import type { Bytes } from '../base/bytes.ts';
 import { LIMITS } from '../messages/common.ts';
 import type { ApprovalRule, PolicyDecision } from '../network/approval-policy.ts';
 import { Capability, encodeCapability } from './capability.ts';
+import { Console, type ConsoleConfig } from './console-config.ts';
 import {
   Bluetooth,
   type BluetoothConfig,
@@ -35,6 +36,8 @@ export interface GatewayConfig {
     readonly default: PolicyDecision;
     readonly rules: readonly ApprovalRule[];
   };
+  /** The page for the owner; absent for none. */
+  readonly console?: ConsoleConfig | undefined;
   readonly log: { readonly level: LogLevel };
 }
 
@@ -112,6 +115,7 @@ export const GatewaySchema = v.pipe(
       ),
       {},
     ),
+    console: v.optional(Console),
     log: Log,
   }),
   v.transform((config): GatewayConfig => config),
@@ -176,6 +180,12 @@ default = "ask"          # what to say when someone's gateway wants to take in o
 # pne = "headset"
 # max_limit = 500        # minor units (cents) in one period
 # currency = "EUR"
+
+# [console]              # a page to answer and look on, on this network: docs/console.md, cpns gateway console
+# listen = "0.0.0.0:8444"
+# names = ["gateway.local"]   # what it is reached by, besides this host's own name and addresses
+# cert = "/etc/cpns/console.pem"   # your own certificate instead of the one that it makes
+# key = "/etc/cpns/console.key"
 
 [log]
 level = "info"

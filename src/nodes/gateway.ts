@@ -297,6 +297,17 @@ export class GatewayNode {
     return viewPnes(this.#parts.store.home);
   }
 
+  /**
+   * Takes a PNE off this home: whoever asks about it from now on hears "not owned". Networks that it is in stay.
+   * @param thumbprint hex @throws CpnsError unknown-pne, cannot-persist
+   */
+  revokePne(thumbprint: string): void {
+    const { home } = this.#parts.store;
+    const pne = home.pnes().find((known) => toHex(known.thumbprint) === thumbprint);
+    if (!pne) throw new CpnsError('unknown-pne');
+    home.revokePne(pne.thumbprint);
+  }
+
   /** Questions that wait for the owner, oldest first. */
   approvals(): readonly ConfirmRequestView[] {
     return this.#home.pending();

@@ -112,6 +112,47 @@ export function issueServerCertificate({
   ]);
 }
 
+/**
+ * A TLS certificate that nobody vouches for, DER: whoever accepts it compares its fingerprint.
+ * @param names as for {@link issueServerCertificate}
+ * @throws CpnsError `name-not-allowed`
+ */
+export function createSelfSignedCertificate({
+  key,
+  names,
+  days,
+  now,
+}: Validity & { readonly key: SoftwareSigner; readonly names: readonly string[] }): Bytes {
+  const [first] = names;
+  if (first === undefined) throw new CpnsError('name-not-allowed', 'a server certificate needs a name');
+  const subject = commonName(first.slice(0, MAX_COMMON_NAME));
+  const publicKey = spkiOf(key.publicKey);
+  return issue(key.privateKey, {
+    issuer: subject,
+    subject,
+    publicKey,
+    issuerKey: publicKey,
+    notAfter: (now + days * DAY_SECONDS) * 1000,
+    now,
+    extensions: [
+      { name: 'basicConstraints', critical: true },
+      { name: 'keyUsage', critical: true, digitalSignature: true },
+      { name: 'extKeyUsage', serverAuth: true },
+      { name: 'subjectAltName', altNames: names.map(alternativeName) },
+    ],
+  });
+}
+
+/** Whether a certificate can hold this name. */
+export function isCertifiableName(name: string): boolean {
+  try {
+    alternativeName(name);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** A gateway's TLS client certificate, DER; named by the gatewayId of its key. */
 export function issueGatewayCertificate({
   ca,

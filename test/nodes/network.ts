@@ -72,6 +72,8 @@ export class TestNetwork {
       approvals?: GatewayConfig['approvals'];
       adapter?: string;
       bluetooth?: Partial<GatewayConfig['bluetooth']>;
+      onTrace?: (event: TraceEvent) => void;
+      onEvent?: (event: GatewayEvent) => void;
     } = {},
     beforeStart: () => void = () => {},
   ): Promise<GatewayNode> {
@@ -99,8 +101,14 @@ export class TestNetwork {
       stateDir,
       config,
       adapter: changes.adapter,
-      onTrace: (event) => this.trace.push(event),
-      onEvent: (event) => this.events.push(event),
+      onTrace: (event) => {
+        this.trace.push(event);
+        changes.onTrace?.(event);
+      },
+      onEvent: (event) => {
+        this.events.push(event);
+        changes.onEvent?.(event);
+      },
     });
     this.#closers.unshift(() => gateway.close());
     return gateway;

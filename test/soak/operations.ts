@@ -3,8 +3,8 @@
  * gateway invites whoever is no member. An operation that a fault cut short has done nothing wrong.
  */
 import { fromHex, toHex } from '../../src/base/bytes.ts';
-import type { ApprovalView } from '../../src/cli/approval-view.ts';
 import { InventoryPayload, MAX_MEMBERS } from '../../src/messages/inventory.ts';
+import type { ApprovalView } from '../../src/nodes/approval-view.ts';
 import type { PneStatus } from '../../src/nodes/pne.ts';
 import { parseSign1 } from '../../src/security/cose.ts';
 import type { GatewayView, PneView, ServerView } from '../faults/state-view.ts';

@@ -1,8 +1,10 @@
 /**
  * What a person does with a running gateway: pair a PNE, look at PNEs, answer approvals. All over the control socket.
  */
+
+import type { ApprovalView } from '../../nodes/approval-view.ts';
 import { callControl } from '../../nodes/control-socket.ts';
-import { type ApprovalView, approvalQuestion } from '../approval-view.ts';
+import { approvalQuestion } from '../approval-view.ts';
 import { InterruptedError } from '../exit-codes.ts';
 import { fields, formatMoney, print, table, withProgress } from '../output.ts';
 import { Asker, readOneLine } from '../prompt.ts';

@@ -5,12 +5,13 @@
 import { toHex } from '../../base/bytes.ts';
 import { openReturningBoth, type ReturningCentral } from '../../bluetooth/returning.ts';
 import { approvalRules, type GatewayConfig, GatewaySchema } from '../../config/gateway-config.ts';
+import type { Console } from '../../console/console.ts';
+import { approvalView } from '../../nodes/approval-view.ts';
 import { type ControlHandlers, flagParam, textParam } from '../../nodes/control-socket.ts';
 import { type GatewayNode, openGateway } from '../../nodes/gateway.ts';
 import type { GatewayEvent } from '../../nodes/gateway-events.ts';
 import { radioOf } from '../../nodes/radio-options.ts';
 import { sayAdapter } from '../adapter-view.ts';
-import { approvalView } from '../approval-view.ts';
 import {
   type DaemonOptions,
   type DaemonTools,
@@ -20,6 +21,7 @@ import {
   runDaemon,
 } from '../daemon.ts';
 import { existingState, loadRoleConfig } from '../roles.ts';
+import { linkOf, openConsoleOf } from './gateway-console.ts';
 import { openPneBeside, type PneBesideOptions, preparePne } from './pne-beside.ts';
 
 /** Long enough to keep a watcher's connection in use; a watch that nobody reads ends with its socket. */
@@ -29,6 +31,7 @@ export async function gatewayRun(options: DaemonOptions & RadioOptions & PneBesi
   const config: GatewayConfig = loadRoleConfig('gateway', GatewaySchema, options);
   const stateDir = existingState('gateway', options);
   const watchers = new Set<Watcher>();
+  const as = options.as ?? config.bluetooth.as;
   await runDaemon('gateway', stateDir, { ...options, level: config.log.level }, async (tools) => {
     const pne = preparePne(options);
     const closing: (() => unknown)[] = [];
@@ -50,11 +53,12 @@ export async function gatewayRun(options: DaemonOptions & RadioOptions & PneBesi
   });
 
   async function open(tools: DaemonTools, central: ReturningCentral | undefined): Promise<RunningNode> {
+    let console: Console | undefined;
     const node = await openGateway({
       stateDir,
       config: {
         ...config,
-        bluetooth: { ...config.bluetooth, as: options.as ?? config.bluetooth.as },
+        bluetooth: { ...config.bluetooth, as },
         approvals: { ...config.approvals, rules: approvalRules(config) },
       },
       adapter: options.adapter,
@@ -62,22 +66,35 @@ export async function gatewayRun(options: DaemonOptions & RadioOptions & PneBesi
       central,
       onSecret: keyLogWriter(options.keylog),
       onRadioGone: tools.radioGone,
-      onTrace: tools.onTrace,
+      onTrace: (event) => {
+        tools.onTrace?.(event);
+        console?.trace(event);
+      },
       onEvent: (event) => {
         const shown = loggable(event);
         const troubling = event.kind === 'alarm' || event.kind === 'problem' || shown['state'] === 'waiting';
         tools.logger[troubling ? 'warn' : 'info'](shown, event.kind);
         tools.emit({ event: event.kind, ...shown });
         for (const watcher of watchers) watcher(event);
+        console?.event(event);
       },
     });
+    try {
+      console = await openConsoleOf(node, config, { stateDir, as, logger: tools.logger });
+    } catch (error) {
+      await node.close();
+      throw error;
+    }
     const { gatewayId, user, label } = node.status();
     const profile = sayAdapter(tools.logger, node.adapter);
     return {
-      ready: { gatewayId, user, label, profile },
-      handlers: handlersOf(node, watchers),
+      ready: { gatewayId, user, label, profile, ...(console && { console: console.port }) },
+      handlers: { ...handlersOf(node, watchers), 'console-link': () => linkOf(console) },
       vitals: () => node.vitals(),
-      close: () => node.close(),
+      close: async () => {
+        await console?.close();
+        await node.close();
+      },
     };
   }
 }

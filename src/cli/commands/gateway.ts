@@ -18,7 +18,8 @@ export function gatewayCommand(): Command {
       .addCommand(pair())
       .addCommand(qr())
       .addCommand(pnes())
-      .addCommand(approvals()),
+      .addCommand(approvals())
+      .addCommand(consoleLink()),
     'cpns gateway init --server https://cpns.example.net:8443',
     'cpns gateway enrol < token.txt',
     'cpns gateway run',
@@ -123,4 +124,12 @@ function approvals(): Command {
     .addCommand(answer('allow', 'yes: it is yours and may be charged to you'))
     .addCommand(answer('deny', 'no: it may not join, nor be charged to you'));
   return examples(command, 'cpns gateway approvals', 'cpns gateway approvals --watch');
+}
+
+function consoleLink(): Command {
+  const command = withJson(withState(new Command('console')))
+    .description('a link, as text and QR, that opens the page of the running gateway and logs in, once')
+    .option('--print', 'show it although stdout is no terminal')
+    .action(async (options) => (await import('../actions/gateway-console.ts')).gatewayConsole(options));
+  return examples(command, 'cpns gateway console', 'cpns gateway console --json');
 }

@@ -1,0 +1,198 @@
+/**
+ * What the page may ask: log in, look, answer, enrol, revoke. Owns the methods with the shape of what they take, and which
+ * want a session. Must not know sockets: server.ts has checked by then that the request is one of the page's.
+ */
+import * as v from 'valibot';
+import { CpnsError } from '../base/errors.ts';
+import { RefusedError } from '../https/problem.ts';
+import type { GatewayNode } from '../nodes/gateway.ts';
+import { qrModules } from '../nodes/qr-modules.ts';
+import type { LoginAttempts } from './attempts.ts';
+import type { Enrolments } from './enrolments.ts';
+import type { Password } from './password.ts';
+import type { OneTimeLinks, Session, Sessions } from './sessions.ts';
+import type { ShownCodeView } from './view.ts';
+
+/** What of the gateway the console uses. */
+export type ConsoleGateway = Pick<
+  GatewayNode,
+  | 'adapter'
+  | 'approvals'
+  | 'decide'
+  | 'inventory'
+  | 'pair'
+  | 'pnes'
+  | 'pns'
+  | 'revokePne'
+  | 'showCode'
+  | 'status'
+  | 'vitals'
+>;
+
+export interface ApiParts {
+  readonly gateway: ConsoleGateway;
+  readonly links: OneTimeLinks;
+  readonly sessions: Sessions;
+  readonly password: Password;
+  readonly attempts: LoginAttempts;
+  readonly enrolments: Enrolments;
+  readonly hasPnePage: boolean;
+  readonly fingerprint: string;
+  readonly nowMs: () => number;
+  /** Something changed that everybody who looks on should see. */
+  readonly onChange: () => void;
+}
+
+export interface ApiCall {
+  readonly body: unknown;
+  /** The page's own origin, checked. */
+  readonly origin: string;
+  /** Who calls, as `addressName` has it. */
+  readonly address: string;
+}
+
+export interface ApiAnswer {
+  readonly value: unknown;
+  /** A session begins with this secret; empty: it ends. */
+  readonly cookie?: string;
+}
+
+type Method = (call: ApiCall, session: Session) => Promise<ApiAnswer> | ApiAnswer;
+
+const shortText = (maxChars: number) => v.pipe(v.string(), v.maxLength(maxChars));
+const LoginByLink = v.strictObject({ token: shortText(64) });
+const LoginByPassword = v.strictObject({ password: shortText(512) });
+const SetPassword = v.strictObject({ password: v.nullable(shortText(512)) });
+const Decide = v.strictObject({
+  joinId: v.pipe(v.string(), v.regex(/^[0-9a-f]{32}$/)),
+  allow: v.boolean(),
+  always: v.boolean(),
+});
+const Pair = v.strictObject({ code: shortText(256) });
+const Revoke = v.strictObject({ thumbprint: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/)) });
+const Logout = v.strictObject({ everywhere: v.boolean() });
+const Nothing = v.strictObject({});
+
+/** A refusal that comes at once is the answer; whatever takes longer is seen among the enrolments. */
+const AT_ONCE_MS = 300;
+
+export class Api {
+  readonly #parts: ApiParts;
+  #hideCode: (() => void) | undefined;
+
+  constructor(parts: ApiParts) {
+    this.#parts = parts;
+  }
+
+  /** For everybody: what the page of the login says. */
+  greeting(): unknown {
+    const { password, fingerprint } = this.#parts;
+    return { hasPassword: password.isSet, fingerprint };
+  }
+
+  /** @throws CpnsError not-found, malformed, not-authenticated, too-many-requests, or what the gateway says */
+  async post(name: string, call: ApiCall, session: Session | undefined): Promise<ApiAnswer> {
+    if (Object.hasOwn(this.#open, name)) return (await this.#open[name]?.(call)) as ApiAnswer;
+    if (!session) throw new CpnsError('not-authenticated');
+    const method = Object.hasOwn(this.#guarded, name) ? this.#guarded[name] : undefined;
+    if (!method) throw new CpnsError('not-found');
+    return method(call, session);
+  }
+
+  readonly #open: Readonly<Record<string, (call: ApiCall) => Promise<ApiAnswer>>> = {
+    'login-link': async ({ body }) => {
+      const { links, nowMs } = this.#parts;
+      if (!links.redeem(read(LoginByLink, body).token, nowMs())) throw new CpnsError('token-invalid');
+      return this.#begin();
+    },
+    'login-password': async ({ body, address }) => {
+      const { password, attempts, nowMs } = this.#parts;
+      const typed = read(LoginByPassword, body).password;
+      const waitSeconds = attempts.begin(address, nowMs());
+      if (waitSeconds > 0) throw new RefusedError('too-many-requests', waitSeconds);
+      if (!(await password.verify(typed))) {
+        attempts.failed(address, nowMs());
+        throw new CpnsError('not-authenticated');
+      }
+      attempts.succeeded(address);
+      return this.#begin();
+    },
+  };
+
+  readonly #guarded: Readonly<Record<string, Method>> = {
+    logout: ({ body }, session) => {
+      const { sessions, onChange } = this.#parts;
+      if (read(Logout, body).everywhere) sessions.endAll();
+      else sessions.end(session);
+      onChange();
+      return { value: {}, cookie: '' };
+    },
+    password: async ({ body }, session) => {
+      const { password, sessions, onChange } = this.#parts;
+      const wanted = read(SetPassword, body).password;
+      if (wanted === null) password.remove();
+      else await password.set(wanted);
+      // Whoever came in by the old one is to show the new one.
+      sessions.endAll(session);
+      onChange();
+      return { value: {} };
+    },
+    decide: async ({ body }) => {
+      const { joinId, allow, always } = read(Decide, body);
+      await this.#parts.gateway.decide(
+        joinId,
+        allow
+          ? { yours: true, chargeable: true, always }
+          : { yours: true, chargeable: false, reason: 'user-refused', always },
+      );
+      this.#parts.onChange();
+      return { value: {} };
+    },
+    pair: async ({ body }) => {
+      const { gateway, enrolments } = this.#parts;
+      const work = gateway.pair(read(Pair, body).code);
+      const later = new Promise<void>((resolve) => setTimeout(resolve, AT_ONCE_MS));
+      await Promise.race([work, later]);
+      enrolments.follow('typed', work);
+      return { value: {} };
+    },
+    'show-code': ({ body, origin }) => {
+      read(Nothing, body);
+      const { gateway, enrolments, hasPnePage } = this.#parts;
+      const { code, expiresInMs, used, hide } = gateway.showCode();
+      this.#hideCode = hide;
+      enrolments.follow('shown', used);
+      const plain = code.replaceAll(/[\s-]/g, '');
+      // Behind the #, which browsers never send to anybody.
+      const url = hasPnePage ? `${origin}/pne/#${plain}` : null;
+      const modules = qrModules(url ?? `CPNS:${plain}`).map((row) =>
+        row.map((dark) => (dark ? '1' : '0')).join(''),
+      );
+      return { value: { code, url, expiresInMs, modules } satisfies ShownCodeView };
+    },
+    'hide-code': ({ body }) => {
+      read(Nothing, body);
+      this.#hideCode?.();
+      return { value: {} };
+    },
+    revoke: ({ body }) => {
+      this.#parts.gateway.revokePne(read(Revoke, body).thumbprint);
+      this.#parts.onChange();
+      return { value: {} };
+    },
+  };
+
+  #begin(): ApiAnswer {
+    const { sessions, nowMs, onChange } = this.#parts;
+    const cookie = sessions.open(nowMs());
+    onChange();
+    return { value: {}, cookie };
+  }
+}
+
+/** @throws CpnsError malformed, saying nothing of what came */
+function read<const S extends v.GenericSchema>(schema: S, body: unknown): v.InferOutput<S> {
+  const result = v.safeParse(schema, body);
+  if (!result.success) throw new CpnsError('malformed');
+  return result.output;
+}

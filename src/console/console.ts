@@ -1,0 +1,230 @@
+/**
+ * The gateway's console: its page, who may use it, what it shows. Composition, and the view that is made of the node's state.
+ * Everything that changes something is the node's own method, the same as behind the control socket.
+ */
+
+import { type Bytes, toHex } from '../base/bytes.ts';
+import type { Clock } from '../base/time.ts';
+import type { ConsoleConfig } from '../config/console-config.ts';
+import type { GattRole } from '../config/parts.ts';
+import { InventoryPayload, type Member } from '../messages/inventory.ts';
+import { approvalView } from '../nodes/approval-view.ts';
+import type { GatewayEvent } from '../nodes/gateway-events.ts';
+import { judge, type Verdict } from '../nodes/health.ts';
+import type { TraceEvent } from '../nodes/trace.ts';
+import { parseSign1 } from '../security/cose.ts';
+import { Api, type ConsoleGateway } from './api.ts';
+import { LoginAttempts } from './attempts.ts';
+import { consoleCertificate } from './certificate.ts';
+import { Enrolments } from './enrolments.ts';
+import { readPages } from './files.ts';
+import { Hosts, hostInUrl } from './hosts.ts';
+import { Password } from './password.ts';
+import { type ConsoleServer, openConsoleServer } from './server.ts';
+import { LINK_LIFE_MS, OneTimeLinks, Sessions } from './sessions.ts';
+import { Stories } from './stories.ts';
+import { Streams } from './streams.ts';
+import type { ConsoleView, HealthView, PnView } from './view.ts';
+
+/** How often the radio is asked while somebody looks on, and how long it may take. */
+const HEALTH_EVERY_MS = 10_000;
+const HEALTH_WITHIN_MS = 5_000;
+
+export interface ConsoleOptions {
+  readonly stateDir: string;
+  readonly config: ConsoleConfig;
+  readonly gateway: ConsoleGateway;
+  /** Which side of a link the gateway is. */
+  readonly as: GattRole;
+  readonly clock: Clock;
+  /** Where the built pages are; those beside the program by default. */
+  readonly pages?: string | undefined;
+  readonly onFault: (error: unknown) => void;
+}
+
+/** A link that logs in, once. */
+export interface ConsoleLink {
+  /** By the name that is best, then the others. */
+  readonly urls: readonly string[];
+  readonly fingerprint: string;
+  /** Nobody made this certificate for a browser to trust: the fingerprint has to be compared. */
+  readonly selfSigned: boolean;
+  readonly expiresInMs: number;
+}
+
+/**
+ * Listens; resolves when connections are taken.
+ * @throws ConfigError, CpnsError cannot-persist, Error of node:net
+ */
+export async function openConsole(options: ConsoleOptions): Promise<Console> {
+  const console = new Console(options);
+  await console.listen();
+  return console;
+}
+
+export class Console {
+  readonly #options: ConsoleOptions;
+  readonly #hosts: Hosts;
+  readonly #stories = new Stories();
+  readonly #links = new OneTimeLinks();
+  readonly #sessions = new Sessions();
+  readonly #password: Password;
+  readonly #enrolments: Enrolments;
+  readonly #streams: Streams;
+  readonly #certificate;
+  readonly #pages;
+  #server: ConsoleServer | undefined;
+  #verdict: Verdict | undefined;
+  #asking: NodeJS.Timeout | undefined;
+
+  constructor(options: ConsoleOptions) {
+    this.#options = options;
+    const { stateDir, config, clock, pages } = options;
+    this.#hosts = new Hosts(config.names);
+    this.#certificate = consoleCertificate(stateDir, config, this.#hosts.names(), clock.wallMs());
+    this.#password = new Password(stateDir);
+    this.#pages = readPages(pages);
+    this.#streams = new Streams(() => this.view(), options.onFault);
+    this.#enrolments = new Enrolments(() => this.#streams.changed());
+  }
+
+  async listen(): Promise<void> {
+    const { config, gateway, clock, onFault } = this.#options;
+    const nowMs = () => clock.monotonicMs();
+    const api = new Api({
+      gateway,
+      nowMs,
+      links: this.#links,
+      sessions: this.#sessions,
+      password: this.#password,
+      attempts: new LoginAttempts(),
+      enrolments: this.#enrolments,
+      hasPnePage: this.#pages.hasPne,
+      fingerprint: this.#certificate.fingerprint,
+      onChange: () => this.#streams.changed(),
+    });
+    this.#server = await openConsoleServer({
+      listen: config.listen,
+      certificate: this.#certificate,
+      pages: this.#pages,
+      isOwnHost: (host) => this.#hosts.isOwn(host),
+      api,
+      sessions: this.#sessions,
+      streams: this.#streams,
+      view: () => this.view(),
+      nowMs,
+      onFault,
+    });
+    void this.#askHealth();
+    this.#asking = setInterval(() => {
+      if (this.#streams.count > 0) void this.#askHealth();
+    }, HEALTH_EVERY_MS);
+    this.#asking.unref();
+  }
+
+  get port(): number {
+    return this.#server?.port ?? 0;
+  }
+
+  get fingerprint(): string {
+    return this.#certificate.fingerprint;
+  }
+
+  /** Whether there is a page to serve; without it the console can do nothing. */
+  get hasPage(): boolean {
+    return this.#pages.hasConsole;
+  }
+
+  /** A new link that logs in, once, within ten minutes. */
+  link(): ConsoleLink {
+    const secret = this.#links.issue(this.#options.clock.monotonicMs());
+    const { host } = this.#options.config.listen;
+    const everywhere = host === '0.0.0.0' || host === '::';
+    const names = everywhere ? this.#hosts.names() : [...this.#options.config.names, host];
+    return {
+      urls: names.map((name) => `https://${hostInUrl(name)}:${this.port}/#login=${secret}`),
+      fingerprint: this.#certificate.fingerprint,
+      selfSigned: !this.#certificate.isOwn,
+      expiresInMs: LINK_LIFE_MS,
+    };
+  }
+
+  trace(event: TraceEvent): void {
+    this.#stories.trace(event);
+    this.#streams.changed();
+  }
+
+  event(event: GatewayEvent): void {
+    this.#stories.event(event, this.#options.clock.wallMs());
+    if (event.kind === 'radio' || event.kind === 'channel') void this.#askHealth();
+    this.#streams.changed();
+  }
+
+  view(): ConsoleView {
+    const { gateway, as, clock } = this.#options;
+    const { label, user, homeAddress, server, radio, channel, links, pns } = gateway.status();
+    const why = radio.state === 'waiting' ? radio.why : null;
+    const health: HealthView = {
+      ...{ healthy: this.#verdict?.healthy ?? null, text: this.#verdict?.text ?? 'not asked yet' },
+      ...{ radio: radio.state, why, channel, links },
+      profile: gateway.adapter.settings.profile,
+    };
+    return {
+      gateway: { label, user, homeAddress, server },
+      health,
+      approvals: gateway.approvals().map(approvalView),
+      pnes: gateway.pnes().map(({ label: name, epoch: _epoch, ...pne }) => ({ ...pne, label: name ?? null })),
+      pns: pns.map((pn) => pnView(pn, gateway.inventory(pn.pnId))),
+      enrolments: this.#enrolments.list(),
+      stories: this.#stories.list(),
+      canScan: as !== 'peripheral',
+      canShowCode: as !== 'central',
+      hasPnePage: this.#pages.hasPne,
+      access: {
+        hasPassword: this.#password.isSet,
+        sessions: this.#sessions.count(clock.monotonicMs()),
+        fingerprint: this.#certificate.fingerprint,
+      },
+    };
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#asking);
+    this.#streams.close();
+    this.#sessions.endAll();
+    await this.#server?.close();
+  }
+
+  async #askHealth(): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<undefined>((resolve) => {
+      timer = setTimeout(resolve, HEALTH_WITHIN_MS, undefined);
+    });
+    try {
+      const vitals = await Promise.race([this.#options.gateway.vitals(), late]);
+      // What it remarks in passing, the page shows as it is now.
+      this.#verdict = judge(vitals && { ...vitals, remark: undefined });
+    } catch {
+      this.#verdict = judge(undefined);
+    } finally {
+      clearTimeout(timer);
+    }
+    this.#streams.changed();
+  }
+}
+
+type PnStatus = ReturnType<ConsoleGateway['pns']>[number];
+
+function pnView({ pnId, name, version, inviting, joins }: PnStatus, inventory: Bytes | undefined): PnView {
+  const members: readonly Member[] = inventory
+    ? InventoryPayload.decode(parseSign1(inventory).payload).members
+    : [];
+  return {
+    ...{ pnId, name, version, inviting },
+    members: joins.map(({ joinId, state, meaning, acknowledged, link }) => {
+      const member = members.find((each) => toHex(each.joinId) === joinId);
+      const listed = { handle: member?.handle ?? null, label: member?.label ?? null };
+      return { joinId, ...listed, state, meaning: meaning ?? null, acknowledged, link };
+    }),
+  };
+}

@@ -1,0 +1,117 @@
+/**
+ * What happened lately, told as stories: a Bluetooth link with what went over it, or a question with its answer. Made of
+ * trace events and gateway events, in a ring of fixed size: whoever floods the gateway with links pushes older stories out
+ * and takes no more memory. Pure. Knows no body and no key: the events have none.
+ */
+import { toHex } from '../base/bytes.ts';
+import { STATUSES, type Status } from '../base/statuses.ts';
+import type { GatewayEvent } from '../nodes/gateway-events.ts';
+import type { TraceEvent } from '../nodes/trace.ts';
+import type { StoryKind, StoryStep, StoryView } from './view.ts';
+
+export const MAX_STORIES = 40;
+export const MAX_STEPS = 48;
+
+interface Story {
+  readonly id: number;
+  /** Link, transaction or question by which events find it. */
+  readonly names: Set<string>;
+  kind: StoryKind;
+  about: string | null;
+  readonly startedAtMs: number;
+  readonly steps: StoryStep[];
+}
+
+/** What a link was for, by the first message that says so. */
+const KINDS: Readonly<Record<string, StoryKind>> = {
+  PnSetupRequest: 'join',
+  Resume: 'return',
+  Resumed: 'return',
+  EnrolOffer: 'enrolment',
+};
+/** Bookkeeping of the trace that tells a person nothing. */
+const UNTOLD = new Set(['LinkTranscript']);
+
+export class Stories {
+  readonly #stories: Story[] = [];
+  #lastId = 0;
+
+  trace(event: TraceEvent): void {
+    const { link, joinKey } = event;
+    const names = [link && `link ${link}`, joinKey && `txn ${joinKey}`].filter((name) => name !== undefined);
+    const story = this.#find(names) ?? this.#begin('link', names, event.atMs);
+    for (const name of names) if (name !== '') story.names.add(name);
+    const kind = KINDS[event.name];
+    if (kind && story.kind === 'link') story.kind = kind;
+    if (!UNTOLD.has(event.name)) push(story, stepOf(event));
+  }
+
+  event(event: GatewayEvent, atMs: number): void {
+    if (event.kind === 'asked') {
+      const { joinId, pne, asking } = event.view;
+      const name = `question ${toHex(joinId)}`;
+      const story = this.#find([name]) ?? this.#begin('question', [name], atMs);
+      story.about = `${pne.label ?? toHex(pne.thumbprint).slice(0, 16)} · ${asking.gateway} (${asking.user})`;
+      push(story, { ...ASKED, atMs });
+    } else if (event.kind === 'answered') {
+      const { joinId, decision, decidedBy } = event;
+      const name = `question ${toHex(joinId)}`;
+      const story = this.#find([name]) ?? this.#begin('question', [name], atMs);
+      push(story, { ...ANSWERED, name: `Answered by ${decidedBy}`, atMs, ...inWords(decision.reason) });
+    } else if (event.kind === 'settled') {
+      const story = this.#find([`question ${toHex(event.joinId)}`]);
+      if (story) push(story, { ...SETTLED, atMs, ...inWords(event.status) });
+    }
+  }
+
+  /** The newest first. */
+  list(): readonly StoryView[] {
+    return this.#stories
+      .map(({ names: _names, steps, ...story }) => ({ ...story, steps: [...steps] }))
+      .reverse();
+  }
+
+  #find(names: readonly string[]): Story | undefined {
+    return this.#stories.find((story) => names.some((name) => story.names.has(name)));
+  }
+
+  #begin(kind: StoryKind, names: readonly string[], startedAtMs: number): Story {
+    const story = { id: ++this.#lastId, names: new Set(names), kind, about: null, startedAtMs, steps: [] };
+    this.#stories.push(story);
+    if (this.#stories.length > MAX_STORIES) this.#stories.shift();
+    return story;
+  }
+}
+
+const NOTHING = { bytes: 0, status: null, meaning: null } as const;
+const ASKED = {
+  ...NOTHING,
+  step: 8,
+  name: 'Asked',
+  from: 'server',
+  to: 'home-gateway',
+  via: 'https',
+} as const;
+const ANSWERED = { ...NOTHING, step: 9, from: 'home-gateway', to: 'server', via: 'https' } as const;
+const SETTLED = {
+  ...NOTHING,
+  step: null,
+  name: 'Outcome',
+  from: 'server',
+  to: 'home-gateway',
+  via: 'https',
+} as const;
+
+function push(story: Story, step: StoryStep): void {
+  if (story.steps.length < MAX_STEPS) story.steps.push(step);
+}
+
+function stepOf({ step, name, from, to, via, bytes, atMs, status }: TraceEvent): StoryStep {
+  return { step: step ?? null, name, from, to, via, bytes, atMs, ...inWords(status) };
+}
+
+function inWords(status: Status | undefined): Pick<StoryStep, 'status' | 'meaning'> {
+  return status === undefined
+    ? { status: null, meaning: null }
+    : { status, meaning: STATUSES[status].sentence };
+}

@@ -1,0 +1,101 @@
+/**
+ * Event streams (text/event-stream) to the pages that are open: the whole view at each change, at most so often. Owns their
+ * number, their pace and what may wait for a page that does not read; a page that was cut off gets everything when it
+ * comes back, so nothing has to be kept for it.
+ */
+import type { ServerResponse } from 'node:http';
+import { CpnsError } from '../base/errors.ts';
+import type { Session } from './sessions.ts';
+
+const MAX_STREAMS = 16;
+const MAX_STREAMS_PER_SESSION = 4;
+const PACE_MS = 200;
+/** A comment, so that a connection that died is found out on both sides. */
+const HEARTBEAT_MS = 20_000;
+const MAX_WAITING_BYTES = 1024 * 1024;
+/** When the page dials again after a stream ended. */
+const RETRY_MS = 2_000;
+
+interface Stream {
+  readonly response: ServerResponse;
+  readonly session: Session;
+}
+
+export class Streams {
+  readonly #view: () => unknown;
+  readonly #onFault: (error: unknown) => void;
+  #isClosed = false;
+  readonly #streams = new Set<Stream>();
+  readonly #heartbeat: NodeJS.Timeout;
+  #due: NodeJS.Timeout | undefined;
+
+  constructor(view: () => unknown, onFault: (error: unknown) => void) {
+    this.#view = view;
+    this.#onFault = onFault;
+    this.#heartbeat = setInterval(() => this.#beat(), HEARTBEAT_MS);
+    this.#heartbeat.unref();
+  }
+
+  get count(): number {
+    return this.#streams.size;
+  }
+
+  /** Takes over an answer whose head is still to be written. @throws CpnsError busy, shutting-down */
+  add(response: ServerResponse, session: Session, headers: Readonly<Record<string, string>>): void {
+    if (this.#isClosed) throw new CpnsError('shutting-down');
+    const ofSession = [...this.#streams].filter((stream) => stream.session === session);
+    if (this.#streams.size >= MAX_STREAMS || ofSession.length >= MAX_STREAMS_PER_SESSION)
+      throw new CpnsError('busy', 'too many pages are open');
+    const stream = { response, session };
+    const first = this.#message();
+    this.#streams.add(stream);
+    const end = () => response.end();
+    session.ended.signal.addEventListener('abort', end);
+    response.on('close', () => {
+      this.#streams.delete(stream);
+      session.ended.signal.removeEventListener('abort', end);
+    });
+    response.writeHead(200, { ...headers, 'content-type': 'text/event-stream', 'cache-control': 'no-store' });
+    response.write(`retry: ${RETRY_MS}\n\n${first}`);
+  }
+
+  /** Everybody is to see what it is now. */
+  changed(): void {
+    if (this.#isClosed || this.#streams.size === 0) return;
+    this.#due ??= setTimeout(() => {
+      this.#due = undefined;
+      this.#tellAll();
+    }, PACE_MS);
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    clearInterval(this.#heartbeat);
+    clearTimeout(this.#due);
+    for (const { response } of this.#streams) response.end();
+  }
+
+  /** A state that can't be read ends the streams, never the gateway. */
+  #tellAll(): void {
+    try {
+      const message = this.#message();
+      for (const stream of this.#streams) this.#write(stream, message);
+    } catch (error) {
+      this.#onFault(error);
+      for (const { response } of this.#streams) response.end();
+    }
+  }
+
+  #message(): string {
+    return `data: ${JSON.stringify(this.#view())}\n\n`;
+  }
+
+  #beat(): void {
+    for (const stream of this.#streams) this.#write(stream, ': here\n\n');
+  }
+
+  #write({ response }: Stream, text: string): void {
+    if (response.writableLength > MAX_WAITING_BYTES) response.destroy();
+    else response.write(text);
+  }
+}

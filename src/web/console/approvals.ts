@@ -1,0 +1,84 @@
+/**
+ * What waits for the owner: each question with what was verified and what is only claimed told apart, and four answers.
+ */
+import type { ApprovalView } from '../../nodes/approval-view.ts';
+import { post } from './client.ts';
+import { h, KeyedList } from './dom.ts';
+import { button, card, facts, faultLine } from './parts.ts';
+import { dateAndTime, fullDays, money } from './words.ts';
+
+export class Approvals {
+  readonly element: HTMLElement;
+  readonly #list: KeyedList<ApprovalView>;
+  readonly #none = h('p', { class: 'quiet' }, 'Nothing waits for you.');
+  readonly #told = h('p', { class: 'hidden', role: 'status' });
+
+  constructor() {
+    const items = h('div', { class: 'stack' });
+    this.#list = new KeyedList(
+      items,
+      ({ joinId }) => joinId,
+      (view) => question(view, () => this.element.querySelector('h2')?.focus()),
+    );
+    this.element = card('approvals', 'Waiting for your answer', this.#told, this.#none, items);
+    this.element.querySelector('h2')?.setAttribute('tabindex', '-1');
+  }
+
+  update(approvals: readonly ApprovalView[]): void {
+    this.#none.hidden = approvals.length > 0;
+    this.#list.update(approvals);
+    const said = approvals.length === 0 ? '' : `${approvals.length} waiting for your answer`;
+    if (this.#told.textContent !== said) this.#told.textContent = said;
+    document.title = approvals.length === 0 ? 'Gateway' : `(${approvals.length}) Gateway`;
+  }
+}
+
+function question(view: ApprovalView, onAnswered: () => void): HTMLElement {
+  const fault = faultLine();
+  const title = `ask-${view.joinId.slice(0, 16)}`;
+  const who = `${view.user}’s gateway “${view.gateway}”`;
+  const answer = (text: string, allow: boolean, always: boolean, look: string) =>
+    button(
+      text,
+      async () => {
+        await post('decide', { joinId: view.joinId, allow, always });
+        // The question goes, and the focus with it, unless it is put somewhere.
+        onAnswered();
+      },
+      fault.say,
+      { class: look, label: `${text}: ${view.pne}, ${view.gateway}` },
+    );
+  const cost = `up to ${money(view.limit, view.currency)} in ${fullDays(view.periodDays)}`;
+  return h(
+    'article',
+    { class: 'card question', 'aria-labelledby': title },
+    h(
+      'h3',
+      { id: title },
+      `${who} wants your “${view.pne}” to join “${view.claimedPnName}”; charges ${cost}.`,
+    ),
+    facts(
+      ['Who asks', `${view.user}, gateway “${view.gateway}” (the operator vouches for both)`],
+      [
+        'Network',
+        `“${view.claimedPnName}”, ${view.setupType === 'new' ? 'a new one' : 'one that exists'} (their own word)`,
+      ],
+      ['Charged to you', cost],
+      ['Answer by', dateAndTime(view.deadline * 1000)],
+    ),
+    h(
+      'div',
+      { class: 'row' },
+      answer('Allow once', true, false, 'button-primary'),
+      answer('Allow always', true, true, ''),
+      answer('Deny', false, false, ''),
+      answer('Never', false, true, 'button-danger'),
+    ),
+    h(
+      'p',
+      { class: 'quiet small' },
+      '“Always” and “never” are about this device with this very gateway; “always” up to this cost.',
+    ),
+    fault.element,
+  );
+}

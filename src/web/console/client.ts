@@ -1,0 +1,82 @@
+/**
+ * The page's requests to its gateway, and the stream of what changes. Owns refusals as errors with a sentence, and coming
+ * back after the stream was lost.
+ */
+import type { ConsoleView, RefusalView } from '../../console/view.ts';
+
+const AGAIN_MS = 2_000;
+
+export class Refused extends Error {
+  override readonly name = 'Refused';
+  readonly status: string;
+
+  constructor({ status, sentence, retryAfterSeconds }: RefusalView) {
+    super(retryAfterSeconds === undefined ? sentence : `${sentence} Try again in ${retryAfterSeconds} s.`);
+    this.status = status;
+  }
+}
+
+export interface Greeting {
+  readonly hasPassword: boolean;
+  readonly fingerprint: string;
+}
+
+async function answerOf(response: Response): Promise<unknown> {
+  const value: unknown = await response.json().catch(() => ({}));
+  if (response.ok) return value;
+  const { status = 'internal', sentence = 'Something failed.', ...rest } = value as Partial<RefusalView>;
+  throw new Refused({ status, sentence, ...rest });
+}
+
+async function send(path: string, init?: RequestInit): Promise<unknown> {
+  let response: Response;
+  try {
+    response = await fetch(path, { cache: 'no-store', credentials: 'same-origin', ...init });
+  } catch {
+    throw new Refused({ status: 'server-unreachable', sentence: 'The gateway does not answer.' });
+  }
+  return answerOf(response);
+}
+
+/** @throws Refused */
+export const get = (name: string): Promise<unknown> => send(`/api/${name}`);
+
+/** @throws Refused */
+export const post = (name: string, body: object): Promise<unknown> =>
+  send(`/api/${name}`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', 'x-cpns-console': '1' },
+    body: JSON.stringify(body),
+  });
+
+export interface Listener {
+  readonly onView: (view: ConsoleView) => void;
+  /** Whether the stream is there. */
+  readonly onStream: (isUp: boolean) => void;
+  /** The session is over; nothing comes any more. */
+  readonly onLoggedOut: () => void;
+}
+
+/** Listens until the session is over, through every loss of the connection. */
+export function listen({ onView, onStream, onLoggedOut }: Listener): void {
+  const source = new EventSource('/api/events');
+  source.addEventListener('message', ({ data }) => {
+    onStream(true);
+    onView(JSON.parse(data as string));
+  });
+  source.addEventListener('error', () => {
+    onStream(false);
+    source.close();
+    setTimeout(() => void again(), AGAIN_MS);
+  });
+  const again = async () => {
+    try {
+      await get('state');
+    } catch (error) {
+      if (error instanceof Refused && error.status === 'not-authenticated') return onLoggedOut();
+      setTimeout(() => void again(), AGAIN_MS);
+      return;
+    }
+    listen({ onView, onStream, onLoggedOut });
+  };
+}

@@ -1,0 +1,113 @@
+/**
+ * The gateway's console: takes the login link out of the address, logs in, and shows the sections as the gateway's view
+ * changes. Composition only.
+ */
+import type { ConsoleView } from '../../console/view.ts';
+import '../shared/base.css';
+import '../shared/ladder.css';
+import { Access } from './access.ts';
+import { Approvals } from './approvals.ts';
+import { type Greeting, get, listen, post, Refused } from './client.ts';
+import './console.css';
+import { Devices, Enrol } from './devices.ts';
+import { h, Region } from './dom.ts';
+import { loginPage } from './login.ts';
+import { Health, healthBadge, Networks } from './networks.ts';
+import { Stories } from './stories.ts';
+
+const LOGIN = '#login=';
+
+const place = document.getElementById('app');
+if (!place) throw new Error('the page has no place for the app');
+const root: HTMLElement = place;
+
+/** The secret of the link, out of the address before anything else: it must not stay in a history. */
+function takeToken(): string | undefined {
+  const { hash, pathname } = location;
+  if (!hash.startsWith(LOGIN)) return undefined;
+  history.replaceState(null, '', pathname);
+  return hash.slice(LOGIN.length);
+}
+
+async function showLogin(why?: string): Promise<void> {
+  try {
+    const greeting = (await get('greeting')) as Greeting;
+    root.replaceChildren(loginPage(greeting, why, showConsole));
+    root.querySelector('h1')?.focus();
+  } catch (error) {
+    const text = error instanceof Error ? error.message : '';
+    root.replaceChildren(
+      h('main', { class: 'page' }, h('h1', {}, 'Gateway'), h('p', { role: 'alert' }, text)),
+    );
+  }
+}
+
+function showConsole(): void {
+  const title = h('h1', {}, 'Gateway');
+  const badgePlace = h('span');
+  const health = new Region<ConsoleView['health']>(badgePlace, (value) => [healthBadge(value)]);
+  const lost = h('p', { class: 'notice notice-bad', role: 'status', hidden: true });
+  const approvals = new Approvals();
+  const devices = new Devices();
+  const enrol = new Enrol();
+  const networks = new Networks();
+  const healthCard = new Health();
+  const stories = new Stories();
+  const access = new Access();
+  root.replaceChildren(
+    h('a', { class: 'skip', href: '#approvals' }, 'To what waits for your answer'),
+    h('header', { class: 'page console-head' }, h('div', { class: 'bar' }, title, badgePlace), lost),
+    h(
+      'main',
+      { class: 'page console' },
+      h('div', { class: 'column' }, approvals.element, networks.element, stories.element),
+      h('div', { class: 'column' }, devices.element, enrol.element, healthCard.element, access.element),
+    ),
+  );
+  listen({
+    onView: (view) => {
+      title.textContent = `${view.gateway.label}, the gateway of ${view.gateway.user}`;
+      health.update(view.health);
+      approvals.update(view.approvals);
+      devices.update(view.pnes);
+      enrol.update(view);
+      networks.update(view.pns);
+      healthCard.update(view);
+      stories.update(view.stories);
+      access.update(view);
+      root.dataset['ready'] = 'yes';
+    },
+    onStream: (isUp) => {
+      lost.hidden = isUp;
+      lost.textContent = isUp
+        ? ''
+        : 'The connection to the gateway is lost; it is tried again. What you see may be old.';
+    },
+    onLoggedOut: () => void showLogin('You are logged out.'),
+  });
+}
+
+async function start(): Promise<void> {
+  const token = takeToken();
+  if (token !== undefined) {
+    try {
+      await post('login-link', { token });
+      return showConsole();
+    } catch (error) {
+      const spent = 'This link was used already, or its ten minutes are over. Get another one.';
+      const why = error instanceof Refused && error.status !== 'token-invalid' ? error.message : spent;
+      return showLogin(why);
+    }
+  }
+  const isIn = await get('state').then(
+    () => true,
+    () => false,
+  );
+  if (isIn) showConsole();
+  else await showLogin();
+}
+
+window.addEventListener('hashchange', () => {
+  if (location.hash.startsWith(LOGIN)) void start();
+});
+void start();

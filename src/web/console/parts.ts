@@ -1,0 +1,94 @@
+/**
+ * Pieces that several sections of the console share: a card, a button that works once at a time, facts, a badge.
+ */
+import { type Child, h } from './dom.ts';
+
+/** A section with a heading that names it. */
+export function card(id: string, title: string, ...children: readonly Child[]): HTMLElement {
+  const heading = h('h2', { id: `${id}-title` }, title);
+  return h('section', { class: 'card', id, 'aria-labelledby': `${id}-title` }, heading, ...children);
+}
+
+export interface ButtonOptions {
+  readonly class?: string;
+  readonly label?: string;
+}
+
+/** A button whose work is going on for as long as its promise; what it refuses is told below it. */
+export function button(
+  text: string,
+  work: () => Promise<unknown> | undefined,
+  say: (error: unknown) => void,
+  { class: look = '', label }: ButtonOptions = {},
+): HTMLButtonElement {
+  const element = h(
+    'button',
+    {
+      type: 'button',
+      class: `button ${look}`,
+      'aria-label': label,
+      on: {
+        click: () => {
+          element.disabled = true;
+          Promise.resolve(work())
+            .catch(say)
+            .finally(() => {
+              element.disabled = false;
+            });
+        },
+      },
+    },
+    text,
+  );
+  return element;
+}
+
+export function facts(...rows: readonly (readonly [string, Child] | undefined)[]): HTMLElement {
+  const known = rows.filter((row) => row !== undefined);
+  return h(
+    'dl',
+    { class: 'facts' },
+    ...known.flatMap(([name, value]) => [h('dt', {}, name), h('dd', {}, value)]),
+  );
+}
+
+export type Mood = 'good' | 'bad' | 'busy' | 'quiet';
+
+export function badge(text: string, mood: Mood): HTMLElement {
+  const dot = h('span', { class: `dot${mood === 'quiet' ? '' : ` dot-${mood}`}`, 'aria-hidden': 'true' });
+  return h('span', { class: 'badge' }, dot, text);
+}
+
+/** A place for what went wrong; read out when it changes. */
+export function faultLine(): { readonly element: HTMLElement; readonly say: (error: unknown) => void } {
+  const element = h('p', { class: 'fault', role: 'alert' });
+  const say = (error: unknown) => {
+    element.textContent = error instanceof Error ? error.message : '';
+  };
+  return { element, say };
+}
+
+/** Asks before something that can't be taken back. @returns whether it is meant */
+export function confirmed(title: string, text: string, yes: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const close = (value: string) => () => dialog.close(value);
+    const dialog = h(
+      'dialog',
+      { class: 'dialog', 'aria-labelledby': 'dialog-title' },
+      h('h2', { id: 'dialog-title' }, title),
+      h('p', {}, text),
+      h(
+        'div',
+        { class: 'row' },
+        h('button', { type: 'button', class: 'button', autofocus: true, on: { click: close('') } }, 'Cancel'),
+        h('button', { type: 'button', class: 'button button-danger', on: { click: close('yes') } }, yes),
+      ),
+    );
+    dialog.addEventListener('close', () => {
+      dialog.remove();
+      resolve(dialog.returnValue === 'yes');
+    });
+    document.body.append(dialog);
+    dialog.showModal();
+  });
+}

@@ -1,0 +1,249 @@
+/**
+ * The console in a real Chromium: a real establishment on the virtual radio waits for the owner, who answers on the page.
+ */
+import assert from 'node:assert/strict';
+import { mkdirSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import type { Browser, BrowserContext, Page } from 'playwright-core';
+import type { PneNode } from '../../src/nodes/pne.ts';
+import { checkAccess } from '../web/access.ts';
+import { type Complaints, chromiumPath, DESKTOP, launchChromium, PHONE, watch } from '../web/chromium.ts';
+import { takePicture } from '../web/pictures.ts';
+import { buildPages, ConsoleSite, type SiteOptions } from './site.ts';
+
+const OUTPUT = fileURLToPath(new URL('../output/console/', import.meta.url));
+const PASSWORD = 'correct horse battery';
+/** What a hostile gateway's owner calls a network. */
+const HOSTILE = '<img src=x onerror=alert(1)>';
+
+/** What a browser calls an error and is wanted here: refusals of the gateway, and the certificate that nobody vouches for. */
+const EXPECTED = [
+  /Failed to load resource: the server responded with a status of/,
+  /Failed to load resource: net::ERR_(CONNECTION_REFUSED|INCOMPLETE_CHUNKED_ENCODING|CONNECTION_RESET)/,
+  /net::ERR_INCOMPLETE_CHUNKED_ENCODING/,
+  // Past a warning a page is a secure context and has Bluetooth, but no service worker: docs/console.md.
+  /An SSL certificate error occurred when fetching the script/,
+];
+
+describe('the console’s page', function () {
+  this.timeout(90_000);
+  let browser: Browser;
+  let context: BrowserContext;
+  let page: Page;
+  let complaints: Complaints;
+  let site: ConsoleSite;
+
+  before(async function () {
+    this.timeout(300_000);
+    chromiumPath();
+    await buildPages();
+    browser = await launchChromium();
+  });
+  after(() => browser?.close());
+
+  async function open(options: SiteOptions = {}): Promise<void> {
+    site = await ConsoleSite.open(options);
+    context = await browser.newContext({ ignoreHTTPSErrors: true, viewport: PHONE, reducedMotion: 'reduce' });
+    complaints = await watch(context, site.origin);
+    page = await context.newPage();
+  }
+  afterEach(async () => {
+    await context?.close();
+    await site?.close();
+    const { breaches, foreign, errors } = complaints;
+    // A refusal of the gateway is an error in the browser's console, and wanted here.
+    const unwanted = errors.filter((text) => !EXPECTED.some((expected) => expected.test(text)));
+    assert.deepEqual({ breaches, foreign, unwanted }, { breaches: [], foreign: [], unwanted: [] });
+    assert.deepEqual(site.faults, []);
+  });
+
+  const button = (name: string | RegExp) => page.getByRole('button', { name });
+  const region = (name: string) => page.getByRole('region', { name });
+
+  async function login(): Promise<void> {
+    await page.goto(site.link());
+    await page.locator('#app[data-ready]').waitFor();
+    assert.ok(!page.url().includes('login='), page.url());
+  }
+
+  async function picture(name: string): Promise<void> {
+    mkdirSync(OUTPUT, { recursive: true });
+    await takePicture(page, `../console/${name}`);
+    for (const viewport of [DESKTOP, PHONE]) {
+      await page.setViewportSize(viewport);
+      const isWide = await page.evaluate('document.documentElement.scrollWidth > innerWidth');
+      assert.equal(isWide, false, `${name} is wider than ${viewport.width}`);
+    }
+  }
+
+  async function enrol(pne: PneNode): Promise<void> {
+    const { code } = pne.startEnrolment();
+    await page.getByLabel('Code that the device shows').fill(code);
+    await button('Find and enrol it').click();
+    await pne.enrolled;
+  }
+
+  /** A PNE of Alice, enrolled on the page, that Bob's gateway wants. */
+  async function asked(): Promise<PneNode> {
+    const pne = await site.network.pne('Watch');
+    await enrol(pne);
+    await region('Add a device').getByText('“Watch” is yours now.').waitFor();
+    await site.network.gateway('Bob', 'Kitchen', { pn: { invite: true, name: HOSTILE } });
+    await region('Waiting for your answer').getByRole('article').waitFor();
+    return pne;
+  }
+
+  it('enrols a device by its code, and lets it join when the owner says yes', async () => {
+    await open();
+    await login();
+    await picture('1-new');
+    await checkAccess(page);
+    const pne = await asked();
+    const question = region('Waiting for your answer').getByRole('article');
+    assert.match(
+      (await question.getByRole('heading').textContent()) ?? '',
+      /^Bob’s gateway “Kitchen” wants your “Watch” to join “<img src=x onerror=alert\(1\)>”; charges up to EUR \d+\.\d\d in \d+ days\.$/,
+    );
+    await picture('2-question');
+    await checkAccess(page);
+    await button(/^Allow once/).click();
+    await site.network.until('membership', () => pne.status().memberships[0]?.version === 1);
+    await question.waitFor({ state: 'detached' });
+    const story = page.locator('.story').filter({ hasText: 'A question to you' });
+    await story.getByText('answered', { exact: true }).waitFor();
+    await story.locator('summary').first().click();
+    await story.getByText(/Answered by user, home gateway to server/).waitFor();
+    await picture('3-allowed');
+    await checkAccess(page);
+    // Once is once: nothing was remembered.
+    assert.equal(site.gateway.approvals().length, 0);
+  });
+
+  it('refuses a join when the owner says no, by keyboard alone', async () => {
+    await open();
+    await login();
+    await asked();
+    const deny = button(/^Deny/);
+    for (let i = 0; i < 40; i++) {
+      await page.keyboard.press('Tab');
+      if (await deny.evaluate((element) => element.matches(':focus'))) break;
+    }
+    await page.keyboard.press('Enter');
+    await site.network.until('outcome', () => site.gateway.confirmations()[0]?.status === 'user-refused');
+    await page.getByText('Nothing waits for you.').waitFor();
+    // The focus did not fall to nowhere with the button that had it.
+    assert.equal(await page.evaluate('document.activeElement.textContent'), 'Waiting for your answer');
+    await page
+      .locator('.story')
+      .filter({ hasText: 'A question to you' })
+      .getByText('refused', { exact: true })
+      .waitFor();
+  });
+
+  it('remembers "never" for this device and gateway', async () => {
+    await open();
+    await login();
+    const pne = await asked();
+    await button(/^Never/).click();
+    await site.network.until('refused', () => site.gateway.confirmations()[0]?.status === 'user-refused');
+    assert.equal(pne.status().memberships.length, 0);
+    await page.getByText('Nothing waits for you.').waitFor();
+  });
+
+  it('opens a join step by step at the gateway that invites, and shows its members', async () => {
+    await open({ pn: { name: 'Family', invite: true } });
+    await login();
+    const pne = await site.network.pne('Lamp');
+    await enrol(pne);
+    await button(/^Allow always/).click();
+    await site.network.until('membership', () => pne.status().memberships[0]?.version === 1);
+    const family = region('Personal networks').getByRole('article', { name: 'Family' });
+    await family.getByText('linked', { exact: true }).waitFor();
+    assert.match((await family.textContent()) ?? '', /Lamp/);
+    const story = page.locator('.story').filter({ hasText: 'A device joins' });
+    await story.getByText('done', { exact: true }).waitFor();
+    await story.locator('summary').first().click();
+    await story.getByText('The gateway says who it is and asks').click();
+    await story.getByText(/PnSetupRequest, this gateway to device, over Bluetooth, \d+ bytes/).waitFor();
+    assert.equal(await story.locator('.step-done').count(), 14);
+    await picture('4-joined');
+    await checkAccess(page);
+    await button('Take off Lamp').click();
+    await page.getByRole('dialog').waitFor();
+    await checkAccess(page);
+    await page.getByRole('dialog').getByRole('button', { name: 'Take it off' }).click();
+    await region('Your devices').getByText('taken off').waitFor();
+    assert.equal(site.gateway.pnes()[0]?.revoked, true);
+  });
+
+  it('shows a code whose QR opens the phone’s page with the code behind the #', async () => {
+    await open({ as: 'peripheral' });
+    await login();
+    await button('Show a code').click();
+    await page.getByRole('img', { name: 'QR of the code' }).waitFor();
+    const code = (await page.locator('#shown-code').textContent()) ?? '';
+    await picture('5-code');
+    await checkAccess(page);
+    const pne = await site.network.pne('Phone', { bluetooth: { as: 'central' } });
+    pne.useCode(code);
+    await pne.enrolled;
+    await region('Add a device').getByText('“Phone” is yours now.').waitFor();
+    await page.getByRole('img', { name: 'QR of the code' }).waitFor({ state: 'detached' });
+    const phone = await context.newPage();
+    await phone.goto(`${site.origin}/pne/#${code.replaceAll('-', '')}`);
+    await phone.getByRole('heading').first().waitFor();
+    assert.equal(await phone.evaluate('isSecureContext && "bluetooth" in navigator'), true);
+    assert.ok(!phone.url().includes('#'), phone.url());
+  });
+
+  it('sets a password, logs out and in again by it, and says when a link is spent', async () => {
+    await open();
+    const link = site.link();
+    await page.goto(link);
+    await page.locator('#app[data-ready]').waitFor();
+    await page.getByLabel('New password').fill(PASSWORD);
+    await button('Set the password').click();
+    await page.getByText('The password is set').waitFor();
+    await button(/^Log out$/).click();
+    const field = page.getByLabel('Password', { exact: true });
+    await field.waitFor();
+    await picture('6-login');
+    await checkAccess(page);
+    await field.fill('wrong horse battery');
+    await button('Log in').click();
+    await page.getByText('That is not the password.').waitFor();
+    await field.fill(PASSWORD);
+    await button('Log in').click();
+    await page.locator('.console').waitFor();
+    const other = await context.newPage();
+    await context.clearCookies();
+    await other.goto(link);
+    await other.getByText('This link was used already').waitFor();
+  });
+
+  it('says that the connection is lost, and goes on when the gateway is back', async () => {
+    await open();
+    await login();
+    const { port } = site.console;
+    await site.console.close();
+    await page.getByText('The connection to the gateway is lost').waitFor();
+    await site.openConsole({ listen: { host: '127.0.0.1', port } });
+    // Sessions are in memory: after a restart somebody has to log in again.
+    await page.getByText('You are logged out.').waitFor({ timeout: 15_000 });
+  });
+
+  it('can be reached past the browser’s warning, as a person does who has compared the fingerprint', async () => {
+    await open();
+    const careful = await browser.newContext({ viewport: PHONE });
+    try {
+      const warned = await careful.newPage();
+      await assert.rejects(warned.goto(site.link()), /ERR_CERT_AUTHORITY_INVALID/);
+      await warned.locator('#details-button').click();
+      await warned.locator('#proceed-link').click();
+      await warned.locator('#app[data-ready]').waitFor();
+      assert.equal(await warned.evaluate('isSecureContext && "bluetooth" in navigator'), true);
+    } finally {
+      await careful.close();
+    }
+  });
+});
