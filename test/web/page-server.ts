@@ -5,7 +5,6 @@ import { readFileSync, statSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { extname, join, normalize } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
 const TYPES: Readonly<Record<string, string>> = {
@@ -17,16 +16,15 @@ const TYPES: Readonly<Record<string, string>> = {
   '.webmanifest': 'application/manifest+json',
 };
 
-export const PAGE_FOLDER = fileURLToPath(new URL('../../dist/web/pne', import.meta.url));
+export const PAGE_FOLDER = join(process.cwd(), 'dist/web/pne');
 
-const cwd = fileURLToPath(new URL('../..', import.meta.url));
 const built = new Map<string, Promise<unknown>>();
 
 /** Builds with a configuration as anybody would, once a process. */
 export function buildWith(config: string): Promise<unknown> {
   const done =
     built.get(config) ??
-    promisify(execFile)('npx', ['vite', 'build', '--config', config, '--logLevel', 'warn'], { cwd });
+    promisify(execFile)('npx', ['vite', 'build', '--config', config, '--logLevel', 'warn']);
   built.set(config, done);
   return done;
 }

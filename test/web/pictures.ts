@@ -1,10 +1,10 @@
 /** Pictures of a page for people to look at, at the width of a phone and of a desktop, light and dark. */
 import { mkdirSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 import type { Page } from 'playwright-core';
 import { DESKTOP, PHONE } from './chromium.ts';
 
-export const OUTPUT = fileURLToPath(new URL('../output/web/', import.meta.url));
+export const OUTPUT = join(process.cwd(), 'test/output/web/');
 
 const LOOKS = [
   ['phone', PHONE, 'light'],
