@@ -4,7 +4,7 @@
  * this address says that name in Host.
  */
 import { isIP } from 'node:net';
-import { hostname, networkInterfaces } from 'node:os';
+import { hostname, type NetworkInterfaceInfo, networkInterfaces } from 'node:os';
 
 export class Hosts {
   /** In lower case. */
@@ -43,16 +43,22 @@ export function hostInUrl(name: string): string {
   return isIP(name) === 6 ? `[${name}]` : name;
 }
 
+/** Of all of this host's interfaces; none where the system does not let them be listed. */
+function interfaces(): readonly NetworkInterfaceInfo[] {
+  try {
+    return Object.values(networkInterfaces()).flatMap((each) => each ?? []);
+  } catch {
+    return [];
+  }
+}
+
 function addresses(): readonly string[] {
-  return Object.values(networkInterfaces()).flatMap((of) =>
-    (of ?? []).map(({ address }) => address.toLowerCase()),
-  );
+  return interfaces().map(({ address }) => address.toLowerCase());
 }
 
 /** Those that another host can use: no loopback, nothing that needs a zone. */
 function lanAddresses(): readonly string[] {
-  return Object.values(networkInterfaces())
-    .flat()
-    .filter((each) => each && !each.internal && !each.address.toLowerCase().startsWith('fe80:'))
-    .map((each) => each?.address.toLowerCase() ?? '');
+  return interfaces()
+    .filter(({ internal, address }) => !internal && !/^fe80:/i.test(address))
+    .map(({ address }) => address.toLowerCase());
 }

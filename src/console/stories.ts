@@ -11,6 +11,8 @@ import type { StoryKind, StoryStep, StoryView } from './view.ts';
 
 export const MAX_STORIES = 40;
 export const MAX_STEPS = 48;
+/** A link, and the joins and refreshes over it. */
+const MAX_NAMES = 8;
 
 interface Story {
   readonly id: number;
@@ -40,7 +42,7 @@ export class Stories {
     const { link, joinKey } = event;
     const names = [link && `link ${link}`, joinKey && `txn ${joinKey}`].filter((name) => name !== undefined);
     const story = this.#find(names) ?? this.#begin('link', names, event.atMs);
-    for (const name of names) if (name !== '') story.names.add(name);
+    for (const name of names) if (name !== '' && story.names.size < MAX_NAMES) story.names.add(name);
     const kind = KINDS[event.name];
     if (kind && story.kind === 'link') story.kind = kind;
     if (!UNTOLD.has(event.name)) push(story, stepOf(event));

@@ -3,9 +3,11 @@
  */
 import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import type { PneNode } from '../../src/nodes/pne.ts';
+import { openGatewayStore } from '../../src/store/gateway-store.ts';
 import { checkAccess } from '../web/access.ts';
 import { type Complaints, chromiumPath, DESKTOP, launchChromium, PHONE, watch } from '../web/chromium.ts';
 import { takePicture } from '../web/pictures.ts';
@@ -76,6 +78,16 @@ describe('the console’s page', function () {
     }
   }
 
+  /** The rules that "always" and "never" left. */
+  function remembered() {
+    const store = openGatewayStore(join(site.stateDir, 'gateway.sqlite'), { readOnly: true });
+    try {
+      return store.home.rules();
+    } finally {
+      store.close();
+    }
+  }
+
   async function enrol(pne: PneNode): Promise<void> {
     const { code } = pne.startEnrolment();
     await page.getByLabel('Code that the device shows').fill(code);
@@ -116,7 +128,7 @@ describe('the console’s page', function () {
     await picture('3-allowed');
     await checkAccess(page);
     // Once is once: nothing was remembered.
-    assert.equal(site.gateway.approvals().length, 0);
+    assert.deepEqual(remembered(), []);
   });
 
   it('refuses a join when the owner says no, by keyboard alone', async () => {
@@ -148,6 +160,10 @@ describe('the console’s page', function () {
     await site.network.until('refused', () => site.gateway.confirmations()[0]?.status === 'user-refused');
     assert.equal(pne.status().memberships.length, 0);
     await page.getByText('Nothing waits for you.').waitFor();
+    assert.deepEqual(
+      remembered().map(({ decision, user, maxLimit }) => [decision, user, maxLimit]),
+      [['deny', 'Bob', undefined]],
+    );
   });
 
   it('opens a join step by step at the gateway that invites, and shows its members', async () => {
@@ -157,6 +173,10 @@ describe('the console’s page', function () {
     await enrol(pne);
     await button(/^Allow always/).click();
     await site.network.until('membership', () => pne.status().memberships[0]?.version === 1);
+    assert.deepEqual(
+      remembered().map(({ decision, user, maxLimit, currency }) => [decision, user, maxLimit, currency]),
+      [['allow', 'Alice', 500, 'EUR']],
+    );
     const family = region('Personal networks').getByRole('article', { name: 'Family' });
     await family.getByText('linked', { exact: true }).waitFor();
     assert.match((await family.textContent()) ?? '', /Lamp/);
