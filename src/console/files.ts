@@ -5,9 +5,12 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, extname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { gzipSync } from 'node:zlib';
 
 export interface PageFile {
   readonly content: Buffer;
+  /** Where it is shorter. */
+  readonly gzipped: Buffer | undefined;
   readonly headers: Readonly<Record<string, string>>;
 }
 
@@ -77,8 +80,15 @@ function addFolder(
     const name = relative(folder, path);
     // The names of these hold a hash of what is in them.
     const caching = name.startsWith('assets/') ? 'public, max-age=31536000, immutable' : cache;
-    const headers = { 'content-type': type, 'cache-control': caching, 'content-security-policy': policy };
-    const file = { content: readFileSync(path), headers };
+    const headers = {
+      'content-type': type,
+      'cache-control': caching,
+      'content-security-policy': policy,
+      vary: 'accept-encoding',
+    };
+    const content = readFileSync(path);
+    const short = gzipSync(content);
+    const file = { content, gzipped: short.length < content.length ? short : undefined, headers };
     files.set(`${base}${name === 'index.html' ? '' : name}`, file);
   }
   return true;

@@ -134,7 +134,7 @@ class Front {
     const waitSeconds = this.#requests.take(address, performance.now());
     if (waitSeconds > 0) throw new RefusedError('too-many-requests', waitSeconds);
     checkRequest({ method, path, headers: request.headers }, isOwnHost);
-    if (!path.startsWith('/api/')) return serveFile(pages, method, path, response);
+    if (!path.startsWith('/api/')) return serveFile(pages, request, path, response);
     const name = path.slice('/api/'.length);
     const session = sessions.use(sessionCookie(request.headers.cookie), nowMs());
     if (method === 'GET') {
@@ -174,15 +174,23 @@ class Front {
   }
 }
 
-function serveFile({ files }: Pages, method: string, path: string, response: ServerResponse): void {
+function serveFile({ files }: Pages, request: IncomingMessage, path: string, response: ServerResponse): void {
   if (path === '/pne') {
     response.writeHead(308, { ...COMMON_HEADERS, location: '/pne/' }).end();
     return;
   }
   const file = files.get(path);
   if (!file) throw new CpnsError('not-found');
-  response.writeHead(200, { ...COMMON_HEADERS, ...file.headers, 'content-length': file.content.length });
-  response.end(method === 'HEAD' ? undefined : file.content);
+  const takesGzip = /\bgzip\b(?!\s*;\s*q=0)/.test(String(request.headers['accept-encoding'] ?? ''));
+  const gzipped = takesGzip ? file.gzipped : undefined;
+  const content = gzipped ?? file.content;
+  response.writeHead(200, {
+    ...COMMON_HEADERS,
+    ...file.headers,
+    ...(gzipped && { 'content-encoding': 'gzip' }),
+    'content-length': content.length,
+  });
+  response.end(request.method === 'HEAD' ? undefined : content);
 }
 
 function sendJson(

@@ -11,6 +11,7 @@ import { openGatewayStore } from '../../src/store/gateway-store.ts';
 import { checkAccess } from '../web/access.ts';
 import { type Complaints, chromiumPath, DESKTOP, launchChromium, PHONE, watch } from '../web/chromium.ts';
 import { takePicture } from '../web/pictures.ts';
+import { openCable } from './cable.ts';
 import { buildPages, ConsoleSite, type SiteOptions } from './site.ts';
 
 const OUTPUT = fileURLToPath(new URL('../output/console/', import.meta.url));
@@ -21,7 +22,7 @@ const HOSTILE = '<img src=x onerror=alert(1)>';
 /** What a browser calls an error and is wanted here: refusals of the gateway, and the certificate that nobody vouches for. */
 const EXPECTED = [
   /Failed to load resource: the server responded with a status of/,
-  /Failed to load resource: net::ERR_(CONNECTION_REFUSED|INCOMPLETE_CHUNKED_ENCODING|CONNECTION_RESET)/,
+  /Failed to load resource: net::ERR_(CONNECTION_REFUSED|CONNECTION_CLOSED|CONNECTION_RESET|INCOMPLETE_CHUNKED_ENCODING)/,
   /net::ERR_INCOMPLETE_CHUNKED_ENCODING/,
   // Past a warning a page is a secure context and has Bluetooth, but no service worker: docs/console.md.
   /An SSL certificate error occurred when fetching the script/,
@@ -45,9 +46,14 @@ describe('the console’s page', function () {
 
   async function open(options: SiteOptions = {}): Promise<void> {
     site = await ConsoleSite.open(options);
-    context = await browser.newContext({ ignoreHTTPSErrors: true, viewport: PHONE, reducedMotion: 'reduce' });
-    complaints = await watch(context, site.origin);
+    complaints = await watch(await another(), site.origin);
     page = await context.newPage();
+  }
+  /** A browser that knows nothing yet. */
+  async function another(): Promise<BrowserContext> {
+    await context?.close();
+    context = await browser.newContext({ ignoreHTTPSErrors: true, viewport: PHONE, reducedMotion: 'reduce' });
+    return context;
   }
   afterEach(async () => {
     await context?.close();
@@ -250,6 +256,27 @@ describe('the console’s page', function () {
     await site.openConsole({ listen: { host: '127.0.0.1', port } });
     // Sessions are in memory: after a restart somebody has to log in again.
     await page.getByText('You are logged out.').waitFor({ timeout: 15_000 });
+  });
+
+  it('goes on by itself when the network was away, and misses nothing', async () => {
+    await open();
+    const cable = await openCable(site.console.port);
+    try {
+      complaints = await watch(await another(), `https://localhost:${cable.port}`);
+      page = await context.newPage();
+      await page.goto(site.link().replace(`:${site.console.port}/`, `:${cable.port}/`));
+      await page.locator('#app[data-ready]').waitFor();
+      cable.pull();
+      await page.getByText('The connection to the gateway is lost').waitFor();
+      const pne = await site.network.pne('Clock');
+      const { code } = pne.startEnrolment();
+      await site.gateway.pair(code);
+      cable.plugIn();
+      await region('Your devices').getByText('Clock').waitFor({ timeout: 15_000 });
+      await page.getByText('The connection to the gateway is lost').waitFor({ state: 'hidden' });
+    } finally {
+      await cable.close();
+    }
   });
 
   it('can be reached past the browser’s warning, as a person does who has compared the fingerprint', async () => {

@@ -221,6 +221,16 @@ describe('the console’s server', function () {
       }
     });
 
+    it('comes shorter to a browser that takes it so, and whole to everybody', async () => {
+      const script = /\/assets\/index-[\w-]+\.js/.exec((await site.get('/')).text)?.[0] ?? 'none';
+      const whole = await site.get(script);
+      const short = await site.get(script, { 'accept-encoding': 'gzip, deflate, br' });
+      assert.equal(whole.headers['content-encoding'], undefined);
+      assert.equal(short.headers['content-encoding'], 'gzip');
+      assert.ok(Number(short.headers['content-length']) < Number(whole.headers['content-length']) / 2);
+      assert.match(String(whole.headers['cache-control']), /immutable/);
+    });
+
     it('serves what was built and nothing else, whatever the path', async () => {
       assert.match((await site.get('/')).text, /<div id="app">/);
       assert.match((await site.get('/pne/')).text, /manifest\.webmanifest/);

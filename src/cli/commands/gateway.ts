@@ -91,7 +91,7 @@ function qr(): Command {
   return examples(
     command,
     'cpns gateway qr',
-    'cpns gateway qr --page https://gateway.local:8444/',
+    'cpns gateway qr --page https://gateway.local:8444/pne/',
     'cpns gateway qr --print --png code.png',
   );
 }
