@@ -95,6 +95,7 @@ export class Streams {
   }
 
   #write({ response }: Stream, text: string): void {
+    if (response.writableEnded) return;
     if (response.writableLength > MAX_WAITING_BYTES) response.destroy();
     else response.write(text);
   }

@@ -343,6 +343,22 @@ describe('the console’s server', function () {
       }
     });
 
+    it('an event stream ends when its session is idle, and says nothing more to it', async () => {
+      const stream = site.get('/api/events', await site.login());
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      site.clock.aheadMs += SESSION_IDLE_MS + 1;
+      site.console.trace({
+        name: 'AfterTheEnd',
+        from: 'gateway',
+        to: 'gateway',
+        via: 'local',
+        bytes: 0,
+        atMs: 0,
+      });
+      const { text } = await stream;
+      assert.ok(!text.includes('AfterTheEnd'));
+    });
+
     it('TLS 1.2 is refused', async () => {
       await assert.rejects(
         site.send('GET', '/', { maxVersion: 'TLSv1.2', agent: false }),
