@@ -345,13 +345,11 @@ class LibraryPeripheral implements Peripheral {
       this.#values.down,
     );
     connected.link = link;
-    try {
-      this.onLink(link);
-    } catch (error) {
-      queueMicrotask(() => {
-        throw error;
-      });
-    }
+    // The library answers the subscription in this very turn, and a client may miss what comes before that answer:
+    // bluetoothd, and whoever uses it, do.
+    setImmediate(() => {
+      if (this.#connected.get(handle) === connected) this.onLink(link);
+    });
   }
 
   #hangUp(handle: number): void {
