@@ -5,6 +5,7 @@
 import { render } from 'preact';
 import { CpnsError, statusOfError } from '../../base/errors.ts';
 import type { Clock } from '../../base/time.ts';
+import type { Primitives } from '../../security/primitives.ts';
 import { chooseGateway, connectGateway } from '../gatt-link.ts';
 import { browserPrimitives } from '../primitives-browser.ts';
 import { Observable } from '../shared/observable.ts';
@@ -28,6 +29,7 @@ const DATABASE = 'cpns-pne';
 const RECORDS = 'records';
 const SETTINGS = 'settings';
 const POWERED_WRITE_MS = 10 * 60_000;
+const WARM_UP_AFTER_MS = 200;
 
 const clock: Clock = {
   monotonicMs: () => performance.now(),
@@ -130,6 +132,13 @@ async function start(): Promise<void> {
   setInterval(() => void controller.countPowered(), POWERED_WRITE_MS);
   window.addEventListener('pagehide', () => void controller.countPowered());
   render(<App observable={state} actions={controller} />, root);
+  setTimeout(() => warmUp(primitives), WARM_UP_AFTER_MS);
+}
+
+/** The first use of the curve makes tables and is slow; a gateway waits two seconds for our OPEN. */
+function warmUp(primitives: Primitives): void {
+  const [own, peer] = [primitives.generateEphemeral(), primitives.generateEphemeral()];
+  primitives.aeadSeal(own.agree(peer.x).slice(0, 16), new Uint8Array(12), peer.x);
 }
 
 function registerWorker(): void {
