@@ -9,6 +9,7 @@ import type { GattRole } from '../config/parts.ts';
 import { type ControlHandlers, lockState, serveControl } from '../nodes/control-socket.ts';
 import type { Vitals } from '../nodes/health.ts';
 import { EXIT } from './exit-codes.ts';
+import { exitSoon } from './exit-soon.ts';
 import { isJournal, journalLine } from './journal-line.ts';
 import { openLogSink } from './log-sink.ts';
 import { type ServiceManager, serviceManager } from './service-manager.ts';
@@ -52,8 +53,6 @@ export interface RunningNode {
 }
 
 const STDERR = 2;
-/** Time for what is still being written. */
-const EXIT_AFTER_MS = 100;
 /** Longest an orderly end may take. */
 const CLOSE_DEADLINE_MS = 5_000;
 
@@ -124,7 +123,6 @@ export async function runDaemon(
     end(reason);
   } catch (error) {
     logger.fatal({ err: error instanceof Error ? error.message : String(error) }, 'failed');
-    exitSoon();
     throw error;
   } finally {
     watch?.stop();
@@ -149,15 +147,6 @@ function end(reason: StopReason): void {
   if (reason.kind === 'failed') throw reason.error;
   process.exitCode = reason.kind === 'interrupted' ? EXIT.interrupted : EXIT.ok;
   exitSoon();
-}
-
-/**
- * A handle that lives on, of a library or of what did not close in time, must not keep the process: its code is set by then.
- * GUARD(X5): nor may it end by itself when nothing is left to do. Node 24 destroys every object of native packages then, and
- * the HCI socket's destructor frees a part of itself: the process aborts. process.exit() leaves them alone.
- */
-export function exitSoon(): void {
-  setTimeout(() => process.exit(), EXIT_AFTER_MS);
 }
 
 function listenForEnd(stop: (reason: StopReason) => void, parentPipe: boolean): () => void {

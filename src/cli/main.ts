@@ -5,6 +5,7 @@
  */
 import { CommanderError } from 'commander';
 import { EXIT } from './exit-codes.ts';
+import { exitSoon } from './exit-soon.ts';
 import { buildProgram } from './program.ts';
 
 // `cpns trace … | head`: whoever reads has enough. The demo's children go with its exit.
@@ -16,5 +17,8 @@ try {
   await buildProgram().parseAsync(process.argv);
 } catch (error) {
   if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? EXIT.ok : EXIT.usage;
-  else process.exitCode = (await import('./report-error.ts')).reportError(error);
+  else {
+    process.exitCode = (await import('./report-error.ts')).reportError(error);
+    exitSoon();
+  }
 }

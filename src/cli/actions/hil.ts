@@ -14,9 +14,9 @@ import {
   reportWithFigures,
 } from '../../hil/report.ts';
 import { type Progress, runSuite } from '../../hil/suite.ts';
-import { exitSoon } from '../daemon.ts';
 import { ownCommand } from '../demo/children.ts';
 import { EXIT, UsageError } from '../exit-codes.ts';
+import { exitSoon } from '../exit-soon.ts';
 import { comparisonText } from '../hil/compare-text.ts';
 import { hilPage } from '../hil/page.ts';
 import { ms, reportText } from '../hil/report-text.ts';
