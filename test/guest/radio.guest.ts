@@ -1,5 +1,7 @@
 /** The kernel takes our radio's controllers as adapters, and knows them as LE controllers that it can power. */
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { join } from 'node:path';
 import type { VirtualRadio } from '../../src/bluetooth/open.ts';
 import { adapters, command, loadKernelBluetooth, settled, startRadio, until } from './kernel.ts';
 
@@ -28,6 +30,16 @@ describe('our radio behind /dev/vhci', function () {
       [...radio.counters().unknownCommands.keys()].map((op) => op.toString(16)),
       [],
     );
+  });
+
+  it('vanishes with the program that has it, though that was killed', async () => {
+    const main = join(import.meta.dirname, '../../src/cli/main.js');
+    const before = adapters();
+    const args = [main, 'radio', '--vhci', '1', '--socket', '/run/killed.sock'];
+    const program = spawn(process.execPath, args, { stdio: 'ignore' });
+    await until('its adapter', () => adapters().length === before.length + 1);
+    program.kill('SIGKILL');
+    await until('its end', () => adapters().length === before.length);
   });
 
   it('vanishes from the kernel when it is unplugged', async () => {

@@ -14,6 +14,11 @@ const DEVICE = '/dev/vhci';
 const VENDOR_PACKET = 0xff;
 const PRIMARY_CONTROLLER = 0x00;
 const ANSWER_BYTES = 4;
+/**
+ * Reads the device (3) into its output. When whoever started it is gone, however that came, its input ends: then the reader
+ * ends too and the adapter vanishes, which would otherwise outlive us.
+ */
+const READER = 'cat <&3 3<&- & exec 3<&-; read -r _; kill "$!"';
 
 export interface KernelAdapter {
   /** N of `hciN`. */
@@ -39,7 +44,7 @@ export function plugIntoKernel(radio: Radio): KernelAdapter {
     reader = undefined;
     radio.detach(controller);
     // The adapter lives until the last descriptor is closed.
-    running.kill('SIGKILL');
+    killGroup(running);
     closeSync(descriptor);
   };
   const controller = radio.attach({
@@ -57,7 +62,11 @@ export function plugIntoKernel(radio: Radio): KernelAdapter {
     close: () => unplug(),
   });
   // A read of this device blocks, and a blocked read in Node's thread pool could never be ended; another process can.
-  const child = spawn('cat', [], { stdio: [descriptor, 'pipe', 'inherit'] });
+  const child = spawn('sh', ['-c', READER], {
+    stdio: ['pipe', 'pipe', 'inherit', descriptor],
+    detached: true,
+  });
+  child.stdin?.on('error', () => {});
   reader = child;
   const framer = new H4Framer('to-controller');
   child.stdout?.on('data', (chunk: Buffer) => {
@@ -70,6 +79,14 @@ export function plugIntoKernel(radio: Radio): KernelAdapter {
   child.on('exit', () => unplug());
   for (const packet of early) controller.receive(packet);
   return { index, controller, unplug };
+}
+
+function killGroup({ pid }: ChildProcess): void {
+  try {
+    if (pid !== undefined) process.kill(-pid, 'SIGKILL');
+  } catch {
+    // It is gone already.
+  }
 }
 
 /** hci_recv_frame(): neither up nor being set up. */
