@@ -3,6 +3,7 @@
  * other programs do to them, and that the kernel stays well whatever way a process with a link ends.
  */
 // guest: --timeout 420
+// not sound: in raw mode the native package can block its process for 40 s when a link ends at a bad moment; 6 of 9 passed
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
