@@ -143,12 +143,12 @@ export async function startRadioProcess(
   return { indices: adapters().filter((index) => !before.includes(index)), stop: () => radio.stop() };
 }
 
-/** Lets the kernel's own first set-up of each adapter come to its end: it opens and closes it within 2 s. */
+/** Lets the kernel's own first set-up of each adapter come to its end: it opens it, and closes it 2 s later. */
 export async function settled(indices: readonly number[]): Promise<void> {
   for (const index of indices) {
-    for (let tries = 0; tries < 20; tries++) {
+    for (let tries = 0; tries < 75; tries++) {
       const shown = await command('hciconfig', `hci${index}`);
-      if (!/INIT/.test(shown) && !/00:00:00:00:00:00/.test(shown)) break;
+      if (!/INIT|UP/.test(shown) && !/00:00:00:00:00:00/.test(shown)) break;
       await new Promise((resolve) => setTimeout(resolve, 200));
     }
   }
