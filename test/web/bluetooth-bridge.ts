@@ -239,7 +239,8 @@ export class BluetoothBridge {
       .catch(() => {})
       .finally(() => {
         this.#pulling = undefined;
-        this.#pull();
+        // A page that is closed takes nothing any more.
+        if (!this.#page.isClosed()) this.#pull();
       });
   }
 
