@@ -5,7 +5,7 @@
 import type { Bytes } from '../base/bytes.ts';
 import type { Status } from '../base/statuses.ts';
 import type { Ephemeral, Primitives } from '../security/primitives.ts';
-import type { LinkKind, OpenAcceptance, OpenRequest } from './open.ts';
+import type { LinkKind, OpenSide } from './open.ts';
 import type { Lane } from './segment.ts';
 
 /**
@@ -31,11 +31,7 @@ interface CommonConfig {
   readonly recordLimit?: number;
 }
 
-export type LinkConfig = CommonConfig &
-  (
-    | { readonly side: 'central'; readonly request: OpenRequest }
-    | { readonly side: 'peripheral'; readonly accept: OpenAcceptance }
-  );
+export type LinkConfig = CommonConfig & OpenSide;
 
 export type LinkEvent =
   | {

@@ -38,11 +38,12 @@ interface Common {
   readonly ephemeral: Ephemeral;
 }
 
-export type OpenConfig = Common &
-  (
-    | { readonly side: 'central'; readonly request: OpenRequest }
-    | { readonly side: 'peripheral'; readonly accept: OpenAcceptance }
-  );
+/** Which side of the GATT link, and what that side asks for or lets be asked for. */
+export type OpenSide =
+  | { readonly side: 'central'; readonly request: OpenRequest }
+  | { readonly side: 'peripheral'; readonly accept: OpenAcceptance };
+
+export type OpenConfig = Common & OpenSide;
 
 /** What both sides have agreed on once each has the other's OPEN. */
 export interface Agreement {

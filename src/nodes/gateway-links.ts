@@ -11,7 +11,7 @@ import type { Clock } from '../base/time.ts';
 import type { GattLink } from '../bluetooth/ports.ts';
 import type { GatewayJoin, Invitation, Settlement } from '../establishment/gateway-types.ts';
 import { wentQuietly, wentSilently } from '../establishment/session.ts';
-import type { OpenConfig, OpenRequest } from '../link/open.ts';
+import type { OpenRequest, OpenSide } from '../link/open.ts';
 import type { Primitives } from '../security/primitives.ts';
 import type { Signer } from '../security/signer.ts';
 import type { NetworkStore } from '../store/gateway-networks.ts';
@@ -63,10 +63,6 @@ type Task =
   | { readonly kind: 'enrol'; readonly pairing: Pairing; readonly nonce: Bytes }
   | { readonly kind: 'resume'; readonly join: GatewayJoin; readonly settlement: Settlement | undefined }
   | { readonly kind: 'establish' };
-
-type Side =
-  | Pick<Extract<OpenConfig, { readonly side: 'central' }>, 'side' | 'request'>
-  | Pick<Extract<OpenConfig, { readonly side: 'peripheral' }>, 'side' | 'accept'>;
 
 export class GatewayLinks {
   readonly #options: GatewayLinksOptions;
@@ -144,7 +140,7 @@ export class GatewayLinks {
   /** @param task what the link is for, where that is known before it opens */
   #run(
     gatt: GattLink,
-    side: Side,
+    side: OpenSide,
     taskOf: (opened: Opened) => Task,
     proven: () => void,
     task?: Task,
@@ -173,7 +169,7 @@ export class GatewayLinks {
             // Read now: the server may have settled the join while the link was opening.
             const known = networks.join(now.join.joinId);
             const settlement = known ? settlementOf(networks, known) : now.settlement;
-            return sessions.resume(now.join, settlement, opened, session);
+            return sessions.resume(now.join, settlement, opened, session, proven);
           }
           // Chosen now, when its use begins to count: a network without a member vanishes with the last link that uses it.
           invitation = invitations.current();

@@ -81,12 +81,16 @@ export class Sessions {
     return this.#start({ ...this.#common(), invitation }, opened, session, proven);
   }
 
-  /** The machine that resumes a join. */
+  /**
+   * The machine that resumes a join.
+   * @param proven called when the PNE is live
+   */
   resume(
     join: GatewayJoin,
     settlement: Settlement | undefined,
     opened: Opened,
     session: LinkSession,
+    proven: () => void,
   ): AnyMachineDriver {
     const waitingFor = this.#options.registrations.waitingFor(join.joinId);
     const data = {
@@ -94,7 +98,7 @@ export class Sessions {
       ...(settlement && { settlement }),
       ...(waitingFor && { waitingFor }),
     };
-    return this.#start(data, opened, session);
+    return this.#start(data, opened, session, proven);
   }
 
   /** A link went down. */
@@ -171,12 +175,7 @@ export class Sessions {
     };
   }
 
-  #start(
-    data: GatewaySession,
-    opened: Opened,
-    session: LinkSession,
-    proven: () => void = () => {},
-  ): AnyMachineDriver {
+  #start(data: GatewaySession, opened: Opened, session: LinkSession, proven: () => void): AnyMachineDriver {
     const driver = new MachineDriver(
       new Machine(GATEWAY_MACHINE, data),
       { ...session.effects, ...this.#effects(session, (input) => driver.feed(input), proven) },
@@ -224,7 +223,10 @@ export class Sessions {
         void registrations.respond(join.txn, join.joinId, response);
       },
       persistAcknowledged: ({ join }: On<'persistAcknowledged'>) => networks.acknowledgeJoin(join.joinId),
-      live: ({ join, version }: On<'live'>) => this.#becameLive(session, join, version),
+      live: ({ join, version }: On<'live'>) => {
+        proven();
+        this.#becameLive(session, join, version);
+      },
       fetchFreshness: ({ th1, joinId }: On<'fetchFreshness'>) => {
         const running = this.#running.get(session);
         if (running) this.#fetchFreshness(th1, joinId, running.driver);

@@ -30,7 +30,6 @@ import { Invitations } from './gateway-invitations.ts';
 import { GatewayLinks, type LinkPurpose } from './gateway-links.ts';
 import { type PairedPne, Pairings, type ShownCode } from './gateway-pairing.ts';
 import { openRadios, type Radios } from './gateway-radios.ts';
-import { Recognition } from './gateway-recognition.ts';
 import { Registrations } from './gateway-registrations.ts';
 import { ServerKeyLearner, signedIn } from './gateway-server-keys.ts';
 import { Sessions } from './gateway-sessions.ts';
@@ -38,6 +37,7 @@ import { type PnStatus, viewConfirmations, viewInventory, viewPnes, viewPns } fr
 import type { Vitals } from './health.ts';
 import { HomeGatewayNode, type OwnerAnswer } from './home-gateway.ts';
 import { LinkTaker } from './link-taker.ts';
+import { Recognition } from './recognition.ts';
 import { type Purpose, Scan } from './scan.ts';
 import { systemClock } from './system-clock.ts';
 import type { OnTrace } from './trace.ts';

@@ -2,7 +2,7 @@
  * The peripheral's side of getting links, of PNE and gateway alike: announces, admits whoever connects within what
  * strangers may have, as many links at a time as the port has, and announces anew when one is down. Must not know what a link is for.
  */
-
+import { statusOfError } from '../base/errors.ts';
 import type { Status } from '../base/statuses.ts';
 import type { Clock } from '../base/time.ts';
 import type { GattLink, Peripheral } from '../bluetooth/ports.ts';
@@ -71,8 +71,17 @@ export class LinkTaker {
     }
     this.#links++;
     if (this.#isFull()) this.#announcer.pause();
+    let isStranger = true;
+    const proven = () => {
+      if (isStranger) this.#gate.proven();
+      isStranger = false;
+    };
     try {
-      await this.#options.take(gatt, () => this.#gate.proven());
+      await this.#options.take(gatt, proven);
+    } catch (error) {
+      // A disk that can't be read, say: this link is not served, and the next may be.
+      void gatt.close();
+      if (!this.#closed) this.#options.onProblem(statusOfError(error));
     } finally {
       this.#links--;
       this.#announcer.reannounce();

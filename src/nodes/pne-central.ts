@@ -2,15 +2,16 @@
  * The mirrored arrangement at a PNE: whom it connects to, and when (docs/protocol.md §2.2). Reads what gateways announce and
  * chooses between enrolment with a code it was given, resumption and establishment. Must not know what is done on a link.
  */
-import { toHex } from '../base/bytes.ts';
+import { equal, toHex } from '../base/bytes.ts';
+import { JOIN_ID_BYTES, JoinId } from '../base/ids.ts';
 import type { Status } from '../base/statuses.ts';
 import type { Clock } from '../base/time.ts';
 import type { Central, GattLink } from '../bluetooth/ports.ts';
 import type { KnownJoin } from '../establishment/pne-types.ts';
-import { type Announced, showsCode, showsTag } from '../network/advertisement.ts';
-import { deriveAdvertisingKey } from '../security/key-schedule.ts';
+import { type Announced, showsCode } from '../network/advertisement.ts';
 import type { Primitives } from '../security/primitives.ts';
 import type { GivenCode, PnePurpose } from './pne-link-events.ts';
+import { Recognition } from './recognition.ts';
 import { type Purpose, Scan } from './scan.ts';
 
 /** Announcements of strangers for which it is remembered what was tried. */
@@ -41,17 +42,26 @@ interface Choice {
 export class PneCentral {
   readonly #options: PneCentralOptions;
   readonly #scan: Scan<Choice>;
+  readonly #recognition: Recognition;
   /** How many joins a gateway that announces so did not know, by announcement. */
   readonly #probed = new Map<string, number>();
 
   constructor(options: PneCentralOptions) {
     this.#options = options;
-    const { central, clock, onConnectFailed } = options;
+    const { central, primitives, clock, state, onConnectFailed } = options;
+    const remembered = {
+      resumable: () => state().joins.map((join) => ({ joinId: joinIdOf(join), rms: join.rms })),
+      revision: () =>
+        state()
+          .joins.map(({ th3 }) => toHex(th3))
+          .join(),
+    };
+    this.#recognition = new Recognition(remembered, primitives);
     this.#scan = new Scan<Choice>({
       central,
       clock,
       onConnectFailed,
-      choose: (announced) => this.#choose(announced),
+      choose: (announced, repeated) => this.#choose(announced, repeated),
       serve: (gatt, choice, proven) => this.#serve(gatt, choice, proven),
     });
   }
@@ -69,8 +79,8 @@ export class PneCentral {
     this.#scan.reconsider();
   }
 
-  #choose(announced: Announced): Purpose<Choice> | 'later' | undefined {
-    const { primitives, state } = this.#options;
+  #choose(announced: Announced, repeated: boolean): Purpose<Choice> | 'later' | undefined {
+    const { primitives, clock, state } = this.#options;
     const { linked, enrolled, code, joins } = state();
     if (announced.mode === 'pne') return undefined;
     if (linked) return 'later';
@@ -86,9 +96,9 @@ export class PneCentral {
     });
     if (code && showsCode(primitives, announced, code.secret))
       return choice('enrol', false, { kind: 'enrol', code });
-    const shown = joins.find(({ rms }) =>
-      showsTag(primitives, announced, deriveAdvertisingKey(primitives, rms)),
-    );
+    const joinId = this.#recognition.joinOf(announced, repeated, clock.monotonicMs());
+    if (joinId === 'later') return 'later';
+    const shown = joinId && joins.find((join) => equal(joinIdOf(join), joinId));
     if (shown) return choice(`resume ${toHex(shown.th3)}`, false, { kind: 'resume', join: shown });
     if (!announced.join || !enrolled) return undefined;
     const name = `${toHex(announced.salt)}${toHex(announced.tags)}`;
@@ -113,4 +123,8 @@ export class PneCentral {
     if (this.#probed.size > MAX_REMEMBERED && oldest !== undefined) this.#probed.delete(oldest);
     return 'ok';
   }
+}
+
+function joinIdOf({ th3 }: KnownJoin): JoinId {
+  return JoinId(th3.slice(0, JOIN_ID_BYTES));
 }

@@ -20,7 +20,7 @@ import type {
   PneOutput,
 } from '../establishment/pne-types.ts';
 import { wentQuietly } from '../establishment/session.ts';
-import type { OpenConfig, OpenRequest } from '../link/open.ts';
+import type { OpenRequest, OpenSide } from '../link/open.ts';
 import { type Contents, Waiting } from '../messages/setup.ts';
 import { coseKeyOf } from '../security/cose-key.ts';
 import type { Primitives } from '../security/primitives.ts';
@@ -69,10 +69,6 @@ export interface PneLinksOptions {
   /** Each step of the machine, for whoever shows it; `waiting` where the gateway said what for. */
   readonly onStep?: ((state: string, waiting: Status | undefined) => void) | undefined;
 }
-
-type Side =
-  | Pick<Extract<OpenConfig, { readonly side: 'central' }>, 'side' | 'request'>
-  | Pick<Extract<OpenConfig, { readonly side: 'peripheral' }>, 'side' | 'accept'>;
 
 export class PneLinks {
   readonly #options: PneLinksOptions;
@@ -160,7 +156,7 @@ export class PneLinks {
 
   #run(
     gatt: GattLink,
-    side: Side,
+    side: OpenSide,
     proven: () => void,
     start: (opened: Opened, session: LinkSession) => AnyMachineDriver,
   ): Promise<Status> {

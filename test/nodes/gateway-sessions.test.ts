@@ -49,7 +49,7 @@ describe('sessions of one join', () => {
         openG: bytes,
         openP: bytes,
       } as unknown as Opened;
-      const driver = sessions.resume(join, undefined, opened, link as unknown as LinkSession);
+      const driver = sessions.resume(join, undefined, opened, link as unknown as LinkSession, () => {});
       driver.feed({ kind: 'Resumed', body: Resumed.encode({ status: 'ok', version: 0 }) } as {
         kind: string;
       });

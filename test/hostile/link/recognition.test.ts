@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { JoinId, PnId, Thumbprint, TransactionId } from '../../../src/base/ids.ts';
 import { decodeAnnouncement, encodeAnnouncement } from '../../../src/network/advertisement.ts';
-import { Recognition } from '../../../src/nodes/gateway-recognition.ts';
+import { Recognition } from '../../../src/nodes/recognition.ts';
 import { type GatewayStore, openGatewayStore } from '../../../src/store/gateway-store.ts';
 import { primitives } from '../../support/join.ts';
 

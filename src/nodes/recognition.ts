@@ -1,5 +1,5 @@
 /**
- * Which of the joins a gateway remembers a PNE's announcement belongs to (docs/protocol.md §2.2). Anybody can fill the
+ * Which of the joins that a central remembers an announcement belongs to (docs/protocol.md §2.2). Anybody can fill the
  * air with announcements, each of which has to be compared with every join: the work is bounded per second, and what
  * stays on the air is looked at before what shows up once. Keeps the advertising keys, not the joins.
  */
@@ -17,19 +17,22 @@ const TAGS_PER_SECOND = 20_000;
 /** Left for announcements that were heard before. */
 const KEPT_FOR_REPEATED = TAGS_PER_SECOND / 2;
 
+/** What is remembered, oldest first; `revision` differs when that is another than before. */
+export type Remembered = Pick<NetworkStore, 'resumable' | 'revision'>;
+
 interface Known {
   readonly joinId: JoinId;
   readonly advertisingKey: Bytes;
 }
 
 export class Recognition {
-  readonly #networks: Pick<NetworkStore, 'resumable' | 'revision'>;
+  readonly #networks: Remembered;
   readonly #primitives: Primitives;
   readonly #budget = new WorkBudget(TAGS_PER_SECOND);
   #known: readonly Known[] = [];
   #revision: string | undefined;
 
-  constructor(networks: Pick<NetworkStore, 'resumable' | 'revision'>, primitives: Primitives) {
+  constructor(networks: Remembered, primitives: Primitives) {
     this.#networks = networks;
     this.#primitives = primitives;
   }
