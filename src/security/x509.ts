@@ -71,19 +71,24 @@ export function createCa({
   days,
   now,
 }: Validity & { readonly name: string; readonly key: SoftwareSigner }): Bytes {
+  return issueToSelf(key, { days, now }, name, [
+    { name: 'basicConstraints', critical: true, cA: true, pathLenConstraint: 0 },
+    { name: 'keyUsage', critical: true, keyCertSign: true, cRLSign: true },
+  ]);
+}
+
+function issueToSelf(
+  key: SoftwareSigner,
+  { days, now }: Validity,
+  name: string,
+  extensions: readonly Extension[],
+): Bytes {
   const subject = commonName(name);
   const publicKey = spkiOf(key.publicKey);
+  const notAfter = (now + days * DAY_SECONDS) * 1000;
   return issue(key.privateKey, {
-    issuer: subject,
-    subject,
-    publicKey,
-    issuerKey: publicKey,
-    notAfter: (now + days * DAY_SECONDS) * 1000,
-    now,
-    extensions: [
-      { name: 'basicConstraints', critical: true, cA: true, pathLenConstraint: 0 },
-      { name: 'keyUsage', critical: true, keyCertSign: true, cRLSign: true },
-    ],
+    ...{ issuer: subject, subject, publicKey, issuerKey: publicKey },
+    ...{ notAfter, now, extensions },
   });
 }
 
@@ -125,22 +130,12 @@ export function createSelfSignedCertificate({
 }: Validity & { readonly key: SoftwareSigner; readonly names: readonly string[] }): Bytes {
   const [first] = names;
   if (first === undefined) throw new CpnsError('name-not-allowed', 'a server certificate needs a name');
-  const subject = commonName(first.slice(0, MAX_COMMON_NAME));
-  const publicKey = spkiOf(key.publicKey);
-  return issue(key.privateKey, {
-    issuer: subject,
-    subject,
-    publicKey,
-    issuerKey: publicKey,
-    notAfter: (now + days * DAY_SECONDS) * 1000,
-    now,
-    extensions: [
-      { name: 'basicConstraints', critical: true },
-      { name: 'keyUsage', critical: true, digitalSignature: true },
-      { name: 'extKeyUsage', serverAuth: true },
-      { name: 'subjectAltName', altNames: names.map(alternativeName) },
-    ],
-  });
+  return issueToSelf(key, { days, now }, first.slice(0, MAX_COMMON_NAME), [
+    { name: 'basicConstraints', critical: true },
+    { name: 'keyUsage', critical: true, digitalSignature: true },
+    { name: 'extKeyUsage', serverAuth: true },
+    { name: 'subjectAltName', altNames: names.map(alternativeName) },
+  ]);
 }
 
 /** Whether a certificate can hold this name. */
