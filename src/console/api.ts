@@ -23,10 +23,13 @@ export type ConsoleGateway = Pick<
   | 'pair'
   | 'pnes'
   | 'pns'
+  | 'report'
+  | 'reports'
   | 'revokePne'
   | 'showCode'
   | 'status'
   | 'vitals'
+  | 'withdrawReport'
 >;
 
 export interface ApiParts {
@@ -57,17 +60,21 @@ export interface ApiAnswer {
   readonly cookie?: string;
 }
 
+export interface Download {
+  readonly fileName: string;
+  /** JSON. */
+  readonly text: string;
+}
+
 type Method = (call: ApiCall, session: Session) => Promise<ApiAnswer> | ApiAnswer;
 
 const shortText = (maxChars: number) => v.pipe(v.string(), v.maxLength(maxChars));
+const joinId = v.pipe(v.string(), v.regex(/^[0-9a-f]{32}$/));
 const LoginByLink = v.strictObject({ token: shortText(64) });
 const LoginByPassword = v.strictObject({ password: shortText(512) });
 const SetPassword = v.strictObject({ password: v.nullable(shortText(512)) });
-const Decide = v.strictObject({
-  joinId: v.pipe(v.string(), v.regex(/^[0-9a-f]{32}$/)),
-  allow: v.boolean(),
-  always: v.boolean(),
-});
+const Decide = v.strictObject({ joinId, allow: v.boolean(), always: v.boolean() });
+const OfJoin = v.strictObject({ joinId });
 const Pair = v.strictObject({ code: shortText(256) });
 const Revoke = v.strictObject({ thumbprint: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/)) });
 const Logout = v.strictObject({ everywhere: v.boolean() });
@@ -97,6 +104,17 @@ export class Api {
     const method = Object.hasOwn(this.#guarded, name) ? this.#guarded[name] : undefined;
     if (!method) throw new CpnsError('not-found');
     return method(call, session);
+  }
+
+  /** A file to save: a report with its evidence. @param name of the request @returns undefined when it is none */
+  download(name: string): Download | undefined {
+    const [, wanted] = /^report\/([0-9a-f]{32})$/.exec(name) ?? [];
+    const report = this.#parts.gateway.reports().find((each) => each.joinId === wanted);
+    if (!report) return undefined;
+    return {
+      fileName: `cpns-report-${report.joinId.slice(0, 8)}.json`,
+      text: `${JSON.stringify(report, undefined, 2)}\n`,
+    };
   }
 
   readonly #open: Readonly<Record<string, (call: ApiCall) => Promise<ApiAnswer>>> = {
@@ -145,6 +163,16 @@ export class Api {
           ? { yours: true, chargeable: true, always }
           : { yours: true, chargeable: false, reason: 'user-refused', always },
       );
+      this.#parts.onChange();
+      return { value: {} };
+    },
+    report: async ({ body }) => {
+      await this.#parts.gateway.report(read(OfJoin, body).joinId);
+      this.#parts.onChange();
+      return { value: {} };
+    },
+    'withdraw-report': ({ body }) => {
+      this.#parts.gateway.withdrawReport(read(OfJoin, body).joinId);
       this.#parts.onChange();
       return { value: {} };
     },

@@ -173,6 +173,7 @@ export class Console {
       gateway: { label, user, homeAddress, server },
       health,
       approvals: gateway.approvals().map(approvalView),
+      reports: gateway.reports().map(({ evidence: _evidence, ...report }) => report),
       pnes: gateway.pnes().map(({ label: name, epoch: _epoch, ...pne }) => ({ ...pne, label: name ?? null })),
       pns: pns.map((pn) => pnView(pn, gateway.inventory(pn.pnId))),
       enrolments: this.#enrolments.list(),

@@ -10,7 +10,7 @@ import { STATUSES } from '../base/statuses.ts';
 import type { ListenAddress } from '../config/console-config.ts';
 import { RefusedError } from '../https/problem.ts';
 import { addressName, Buckets, Counts } from '../https/server-limits.ts';
-import type { Api } from './api.ts';
+import type { Api, Download } from './api.ts';
 import type { ConsoleCertificate } from './certificate.ts';
 import { COMMON_HEADERS, type Pages } from './files.ts';
 import { checkRequest, sessionCookie, setCookie } from './request-rules.ts';
@@ -142,6 +142,8 @@ class Front {
       if (!session) throw new CpnsError('not-authenticated');
       if (name === 'events') return streams.add(response, session, COMMON_HEADERS);
       if (name === 'state') return sendJson(response, 200, view());
+      const download = api.download(name);
+      if (download) return sendDownload(response, download);
       throw new CpnsError('not-found');
     }
     const body = await readJson(request);
@@ -193,20 +195,34 @@ function serveFile({ files }: Pages, request: IncomingMessage, path: string, res
   response.end(request.method === 'HEAD' ? undefined : content);
 }
 
+function sendDownload(response: ServerResponse, { fileName, text }: Download): void {
+  const disposition = `attachment; filename="${fileName}"`;
+  sendText(response, 200, text, { 'content-disposition': disposition });
+}
+
 function sendJson(
   response: ServerResponse,
   httpStatus: number,
   value: unknown,
   headers: Readonly<Record<string, string>> = {},
 ): void {
-  const body = JSON.stringify(value);
+  sendText(response, httpStatus, JSON.stringify(value), headers);
+}
+
+/** @param text JSON */
+function sendText(
+  response: ServerResponse,
+  httpStatus: number,
+  text: string,
+  headers: Readonly<Record<string, string>>,
+): void {
   response.writeHead(httpStatus, {
     ...COMMON_HEADERS,
     'content-type': 'application/json; charset=utf-8',
     'cache-control': 'no-store',
     ...headers,
   });
-  response.end(body);
+  response.end(text);
 }
 
 /** @throws CpnsError oversize, malformed */

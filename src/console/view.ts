@@ -3,6 +3,7 @@
  * text; no code, key or cookie is ever in it.
  */
 import type { ApprovalView } from '../nodes/approval-view.ts';
+import type { ReportView } from '../nodes/report-view.ts';
 
 export interface ConsoleView {
   readonly gateway: {
@@ -13,6 +14,8 @@ export interface ConsoleView {
   };
   readonly health: HealthView;
   readonly approvals: readonly ApprovalView[];
+  /** Without the evidence, which is in the file of each. */
+  readonly reports: readonly Omit<ReportView, 'evidence'>[];
   readonly pnes: readonly PneView[];
   readonly pns: readonly PnView[];
   readonly enrolments: readonly EnrolmentView[];

@@ -60,6 +60,8 @@ export interface HomeGatewaySession {
   readonly pne: OwnPne | undefined;
   /** Configured ones first, then remembered ones. */
   readonly rules: readonly ApprovalRule[];
+  /** Gateways that the owner reported: they are answered no, whatever the rules say. */
+  readonly reported?: readonly GatewayId[];
   /** Subscription that a yes is charged to, a label of at most 64 bytes. */
   readonly subscription: string;
   /** What the owner is shown; present once the evidence held. */
@@ -188,6 +190,9 @@ function checkStep2(session: HomeGatewaySession, pne: OwnPne, m2: Bytes): void {
     throw new CpnsError('home-address-mismatch');
 }
 
+/** The owner's no: it is theirs, but nobody pays for it. */
+const REFUSED: Decision = { yours: true, chargeable: false, reason: 'user-refused' };
+
 function review(session: HomeGatewaySession, input: On<'review'>): HomeStep {
   try {
     session.view = verifyRequest(session);
@@ -198,11 +203,13 @@ function review(session: HomeGatewaySession, input: On<'review'>): HomeStep {
     const yours = session.pne !== undefined && !session.pne.revoked;
     return sign(session, { yours, chargeable: false, reason }, 'evidence', input.now);
   }
+  const { gatewayId } = session.view.asking;
+  if (session.reported?.some((reported) => equal(reported, gatewayId)))
+    return sign(session, REFUSED, 'report', input.now);
   const { decision, matched } = decideByRules(session.rules, session.view);
   const decidedBy = `rule ${matched ?? 0}`;
   if (decision === 'ask') return goTo('asking', { kind: 'ask', view: session.view });
-  if (decision === 'deny')
-    return sign(session, { yours: true, chargeable: false, reason: 'user-refused' }, decidedBy, input.now);
+  if (decision === 'deny') return sign(session, REFUSED, decidedBy, input.now);
   return sign(session, { yours: true, chargeable: true, reason: 'ok' }, decidedBy, input.now);
 }
 

@@ -1,13 +1,15 @@
 /**
- * What a gateway shows of its state: networks, PNEs, confirmations, as plain values for people and machines. Reads the
- * store; changes nothing. Identifiers are hex.
+ * What a gateway shows of its state: networks, PNEs, confirmations, reports, as plain values for people and machines.
+ * Reads the store; changes nothing. Identifiers are hex.
  */
 import { type Bytes, equal, toHex } from '../base/bytes.ts';
-import type { JoinId } from '../base/ids.ts';
+import type { JoinId, Thumbprint } from '../base/ids.ts';
 import { STATUSES, type Status } from '../base/statuses.ts';
 import type { Primitives } from '../security/primitives.ts';
 import type { HomeStore } from '../store/gateway-home.ts';
 import type { NetworkStore } from '../store/gateway-networks.ts';
+import type { GatewayStore } from '../store/gateway-store.ts';
+import { type ReportView, reportView } from './report-view.ts';
 
 export interface PnStatus {
   readonly pnId: string;
@@ -88,4 +90,19 @@ export function viewConfirmations(home: HomeStore) {
     ...(status && { status }),
     outcome: outcome !== undefined,
   }));
+}
+
+/** What the owner reported, oldest first. */
+export function viewReports(
+  { home, reports }: Pick<GatewayStore, 'home' | 'reports'>,
+  primitives: Primitives,
+): readonly ReportView[] {
+  const labelOf = (thumbprint: Thumbprint) => {
+    const pne = home.pne(thumbprint);
+    return pne?.label ?? pne?.pneId;
+  };
+  return reports.all().flatMap((report) => {
+    const record = home.request(report.joinId);
+    return record ? [reportView({ ...record, ...report }, labelOf, primitives)] : [];
+  });
 }

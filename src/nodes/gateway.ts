@@ -33,11 +33,19 @@ import { openRadios, type Radios } from './gateway-radios.ts';
 import { Registrations } from './gateway-registrations.ts';
 import { ServerKeyLearner, signedIn } from './gateway-server-keys.ts';
 import { Sessions } from './gateway-sessions.ts';
-import { type PnStatus, viewConfirmations, viewInventory, viewPnes, viewPns } from './gateway-views.ts';
+import {
+  type PnStatus,
+  viewConfirmations,
+  viewInventory,
+  viewPnes,
+  viewPns,
+  viewReports,
+} from './gateway-views.ts';
 import type { Vitals } from './health.ts';
 import { HomeGatewayNode, type OwnerAnswer } from './home-gateway.ts';
 import { LinkTaker } from './link-taker.ts';
 import { Recognition } from './recognition.ts';
+import type { ReportView } from './report-view.ts';
 import { type Purpose, Scan } from './scan.ts';
 import { systemClock } from './system-clock.ts';
 import type { OnTrace } from './trace.ts';
@@ -323,6 +331,22 @@ export class GatewayNode {
     await this.#home.decide(questionOf(this.approvals(), joinId).joinId, answer);
   }
 
+  /** A no to this question and to its gateway. @param joinId hex, or its start @throws CpnsError as {@link questionOf} says */
+  async report(joinId: string): Promise<void> {
+    await this.#home.report(questionOf(this.approvals(), joinId).joinId);
+  }
+
+  /** What the owner reported, with the evidence. */
+  reports(): readonly ReportView[] {
+    return viewReports(this.#parts.store, this.#parts.primitives);
+  }
+
+  /** Its gateway may ask again. @param joinId hex, or its start @throws CpnsError as {@link questionOf} says */
+  withdrawReport(joinId: string): void {
+    const { reports } = this.#parts.store;
+    reports.withdraw(questionOf(reports.all(), joinId).joinId);
+  }
+
   /** Enrols the PNE that shows this code. @throws CpnsError enrolment-code-wrong, enrolment-code-spent, busy */
   async pair(codeText: string): Promise<PairedPne> {
     if (!this.#scan)
@@ -473,7 +497,7 @@ export class GatewayNode {
 }
 
 /**
- * The question whose join id begins with these 4 or more hex digits. Of two that begin alike neither is meant: the ids
+ * The question, or report of one, whose join id begins with these 4 or more hex digits. Of two that begin alike neither is meant: the ids
  * are hashes over what the asking side chose, which can try until one fits.
  * @throws CpnsError unknown-transaction for none, conflict for several
  */
@@ -483,7 +507,7 @@ export function questionOf<View extends Pick<ConfirmRequestView, 'joinId'>>(
 ): View {
   const [found, another] =
     start.length < 4 ? [] : waiting.filter(({ joinId }) => toHex(joinId).startsWith(start));
-  if (!found) throw new CpnsError('unknown-transaction', 'no question of this join waits');
+  if (!found) throw new CpnsError('unknown-transaction', 'there is none of this join');
   if (another) throw new CpnsError('conflict', 'several joins begin so: give more digits');
   return found;
 }

@@ -5,7 +5,7 @@
  * Source: docs/protocol.md §9 (kinds 8 and 12), §12 row GW1.
  */
 import { setMaxListeners } from 'node:events';
-import { type Bytes, toHex } from '../base/bytes.ts';
+import { type Bytes, equal, toHex } from '../base/bytes.ts';
 import { CpnsError, statusOfError } from '../base/errors.ts';
 import type { GatewayId, JoinId } from '../base/ids.ts';
 import type { Status } from '../base/statuses.ts';
@@ -39,7 +39,9 @@ import { type Effects, MachineDriver } from './machine-driver.ts';
 export type HomeGatewayEvent =
   /** The owner has to answer with {@link HomeGatewayNode.decide}. */
   | { readonly kind: 'asked'; readonly view: ConfirmRequestView }
-  /** An answer is on disk and on its way; `decidedBy` is `user`, `evidence` or `rule n`. */
+  /** The owner reported a gateway for this question; the report is on disk. */
+  | { readonly kind: 'reported'; readonly joinId: JoinId; readonly gatewayId: GatewayId }
+  /** An answer is on disk and on its way; `decidedBy` is `user`, `evidence`, `report` or `rule n`. */
   | {
       readonly kind: 'answered';
       readonly joinId: JoinId;
@@ -51,7 +53,7 @@ export type HomeGatewayEvent =
   | { readonly kind: 'alarm'; readonly joinId: JoinId; readonly status: Status };
 
 export interface HomeGatewayOptions {
-  readonly store: Pick<GatewayStore, 'home'>;
+  readonly store: Pick<GatewayStore, 'home' | 'reports'>;
   readonly client: Pick<ServerClient, 'confirm'>;
   readonly signer: Signer;
   readonly primitives: Primitives;
@@ -181,9 +183,7 @@ export class HomeGatewayNode {
    * @throws CpnsError unknown-transaction when nothing of this join waits (any more), cannot-persist
    */
   async decide(joinId: JoinId, answer: OwnerAnswer): Promise<void> {
-    const running = this.#running.get(toHex(joinId));
-    const view = running?.session.view;
-    if (running?.driver.state !== 'asking' || !view) throw new CpnsError('unknown-transaction');
+    const { running, view } = this.#asking(joinId);
     const decision = decisionOf(answer);
     running.driver.feed({ kind: 'decided', decision, now: this.#now() });
     await running.driver.settled();
@@ -192,6 +192,27 @@ export class HomeGatewayNode {
       const rule = ruleForAlways(view, decision.reason === 'ok' ? 'allow' : 'deny');
       this.#options.store.home.rememberRule(rule, this.#now());
     }
+  }
+
+  /**
+   * The owner says that this should not have been asked: a no to this question and to all that its gateway asks, now and
+   * until the report is withdrawn. The report is on disk before the first no, so that no crash leaves a no without it.
+   * @throws CpnsError as {@link decide}
+   */
+  async report(joinId: JoinId): Promise<void> {
+    const { gatewayId } = this.#asking(joinId).view.asking;
+    this.#options.store.reports.save({ joinId, gatewayId, reportedAt: this.#now() });
+    this.#options.onEvent?.({ kind: 'reported', joinId, gatewayId });
+    const no = { yours: true, chargeable: false, reason: 'user-refused' } as const;
+    const asked = this.pending().filter(({ asking }) => equal(asking.gatewayId, gatewayId));
+    await Promise.all(asked.map((view) => this.decide(view.joinId, no)));
+  }
+
+  #asking(joinId: JoinId): { readonly running: Running; readonly view: ConfirmRequestView } {
+    const running = this.#running.get(toHex(joinId));
+    const view = running?.session.view;
+    if (running?.driver.state !== 'asking' || !view) throw new CpnsError('unknown-transaction');
+    return { running, view };
   }
 
   /** Leaves everything open as it is on disk. */
@@ -244,6 +265,7 @@ export class HomeGatewayNode {
       request,
       pne: pne && ownPne(primitives, pne),
       rules: [...rules, ...store.home.rules()],
+      reported: store.reports.all().map((report) => report.gatewayId),
       subscription,
       ...(record.answer ? { answer: record.answer } : {}),
       ...(record.decision ? { decision: record.decision } : {}),

@@ -49,7 +49,7 @@ export interface ConfirmRecord {
   readonly state: ConfirmState;
   /** With `decidedBy` and `answer`: present once answered. */
   readonly decision?: ConfirmDecision;
-  /** `user`, `evidence`, or `rule n`. */
+  /** `user`, `evidence`, `report`, or `rule n`. */
   readonly decidedBy?: string;
   /** The signed step 9: these bytes and no others are ever sent. */
   readonly answer?: Bytes;
@@ -242,13 +242,16 @@ export class HomeStore {
     });
   }
 
-  /** Drops what was settled 30 days ago. @returns how many */
+  /** Drops what was settled 30 days ago and is in no report. @returns how many */
   purgeSettled(now: ServerSeconds): number {
     return writing(
       this.#db,
       () =>
         this.#db
-          .prepare("DELETE FROM confirm_request WHERE state = 'settled' AND settled_at < ?")
+          .prepare(
+            `DELETE FROM confirm_request WHERE state = 'settled' AND settled_at < ?
+             AND join_id NOT IN (SELECT join_id FROM report)`,
+          )
           .run(now - SETTLED_KEPT_SECONDS).changes,
     );
   }

@@ -90,4 +90,13 @@ CREATE TABLE approval_rule (
 ) STRICT;
 `;
 
-export const GATEWAY_MIGRATIONS: readonly string[] = [FIRST];
+/** Questions that the owner reported. The question stays for as long as its report does: it is the evidence. */
+const REPORTS = `
+CREATE TABLE report (
+  join_id     BLOB    PRIMARY KEY REFERENCES confirm_request (join_id),
+  gateway_id  BLOB    NOT NULL CHECK (length(gateway_id) = 8),
+  reported_at INTEGER NOT NULL
+) STRICT;
+`;
+
+export const GATEWAY_MIGRATIONS: readonly string[] = [FIRST, REPORTS];

@@ -1,6 +1,6 @@
 /**
  * Everything a gateway keeps on disk, in one SQLite file: its enrolment here, what it is as an initiating gateway in
- * gateway-networks.ts, what it is as a home gateway in gateway-home.ts. No SQL elsewhere.
+ * gateway-networks.ts, what it is as a home gateway in gateway-home.ts and gateway-reports.ts. No SQL elsewhere.
  * Must not hold: identity keys (they are files of the keystore), enrolment codes and back-offs (memory only).
  * Source: docs/protocol.md §12, rows GW1 and GW2.
  */
@@ -10,6 +10,7 @@ import { GatewayEnrolment } from '../messages/enrolment.ts';
 import { blob, type GatewayDatabase, writing } from './gateway-database.ts';
 import { HomeStore } from './gateway-home.ts';
 import { NetworkStore } from './gateway-networks.ts';
+import { type Report, ReportStore } from './gateway-reports.ts';
 import { GATEWAY_MIGRATIONS } from './gateway-schema.ts';
 import { type DatabaseOptions, openDatabase } from './sqlite.ts';
 
@@ -29,6 +30,7 @@ export type {
   StoredInventory,
 } from './gateway-networks.ts';
 export { NetworkStore } from './gateway-networks.ts';
+export type { Report };
 
 /** What enrolment at the server gave: its address, and its answer with certificates, credential, keys and labels. */
 export interface StoredEnrolment {
@@ -41,12 +43,14 @@ export interface StoredEnrolment {
 export class GatewayStore {
   readonly networks: NetworkStore;
   readonly home: HomeStore;
+  readonly reports: ReportStore;
   readonly #db: GatewayDatabase;
 
   constructor(db: GatewayDatabase) {
     this.#db = db;
     this.networks = new NetworkStore(db);
     this.home = new HomeStore(db);
+    this.reports = new ReportStore(db);
   }
 
   /** Undefined until the gateway is enrolled at a server. */

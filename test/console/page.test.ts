@@ -2,7 +2,7 @@
  * The console in a real Chromium: a real establishment on the virtual radio waits for the owner, who answers on the page.
  */
 import assert from 'node:assert/strict';
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
@@ -170,6 +170,36 @@ describe('the console’s page', function () {
       remembered().map(({ decision, user, maxLimit }) => [decision, user, maxLimit]),
       [['deny', 'Bob', undefined]],
     );
+  });
+
+  it('reports a gateway: a no that lasts, and a file with the evidence, until the report is withdrawn', async () => {
+    await open();
+    await login();
+    const pne = await asked();
+    await button(/^Report/).click();
+    await page.getByRole('dialog', { name: 'Report Bob’s gateway “Kitchen”?' }).waitFor();
+    await picture('7-reporting');
+    await checkAccess(page);
+    await page.getByRole('dialog').getByRole('button', { name: 'Report it' }).click();
+    await site.network.until('refused', () => site.gateway.confirmations()[0]?.status === 'user-refused');
+    assert.equal(pne.status().memberships.length, 0);
+    await page.getByText('Nothing waits for you.').waitFor();
+    const card = region('Reported by you');
+    await card.getByText('wanted “Watch” for “<img src=x onerror=alert(1)>”').waitFor();
+    await picture('8-reported');
+    await checkAccess(page);
+    const [download] = await Promise.all([
+      page.waitForEvent('download'),
+      card.getByRole('link', { name: /^Save the file/ }).click(),
+    ]);
+    const saved = JSON.parse(readFileSync(await download.path(), 'utf8'));
+    assert.match(download.suggestedFilename(), /^cpns-report-[0-9a-f]{8}\.json$/);
+    assert.deepEqual(saved, JSON.parse(JSON.stringify(site.gateway.reports()[0])));
+    assert.deepEqual([saved.gateway.user, saved.gateway.label, saved.pne.label], ['Bob', 'Kitchen', 'Watch']);
+    await card.getByRole('button', { name: /^Withdraw/ }).click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Withdraw it' }).click();
+    await card.waitFor({ state: 'hidden' });
+    assert.deepEqual(site.gateway.reports(), []);
   });
 
   it('opens a join step by step at the gateway that invites, and shows its members', async () => {

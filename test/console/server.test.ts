@@ -53,10 +53,12 @@ describe('the console’s server', function () {
     });
 
     it('without a session nothing is told or done', async () => {
-      for (const path of ['/api/state', '/api/events'])
+      for (const path of ['/api/state', '/api/events', `/api/report/${'0'.repeat(32)}`])
         assert.equal((await site.get(path)).json.status, 'not-authenticated', path);
       for (const name of [
         'decide',
+        'report',
+        'withdraw-report',
         'pair',
         'show-code',
         'revoke',
@@ -267,10 +269,23 @@ describe('the console’s server', function () {
       ])
         assert.equal((await site.post('pair', body, { cookie })).json.status, 'malformed', body);
       for (const joinId of ['', '5f1c', '0'.repeat(31), 'G'.repeat(32)])
+        for (const [name, more] of [
+          ['decide', { allow: true, always: false }],
+          ['report', {}],
+          ['withdraw-report', {}],
+        ] as const)
+          assert.equal(
+            (await site.post(name, { joinId, ...more }, { cookie })).json.status,
+            'malformed',
+            name,
+          );
+      for (const name of ['report', 'withdraw-report'])
         assert.equal(
-          (await site.post('decide', { joinId, allow: true, always: false }, { cookie })).json.status,
-          'malformed',
+          (await site.post(name, { joinId: '0'.repeat(32) }, { cookie })).json.status,
+          'unknown-transaction',
         );
+      for (const path of ['report/', `report/${'0'.repeat(32)}`, 'report/../state'])
+        assert.equal((await site.get(`/api/${path}`, { cookie })).http, 404, path);
       assert.equal(
         (await site.post('pair', { code: 'no code at all' }, { cookie })).json.status,
         'enrolment-code-wrong',

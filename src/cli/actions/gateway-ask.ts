@@ -4,9 +4,10 @@
 
 import type { ApprovalView } from '../../nodes/approval-view.ts';
 import { callControl } from '../../nodes/control-socket.ts';
+import type { ReportView } from '../../nodes/report-view.ts';
 import { approvalQuestion } from '../approval-view.ts';
 import { InterruptedError } from '../exit-codes.ts';
-import { fields, formatMoney, print, table, withProgress } from '../output.ts';
+import { fields, formatMoney, formatTime, print, table, withProgress } from '../output.ts';
 import { Asker, readOneLine } from '../prompt.ts';
 import { existingState, type RoleOptions } from '../roles.ts';
 
@@ -69,6 +70,38 @@ export async function approvalsAnswer(
   print(false, undefined, () => (answer === 'allow' ? 'allowed' : 'denied'));
 }
 
+export async function approvalsReport(joinId: string, options: RoleOptions): Promise<void> {
+  await callControl(existingState('gateway', options), 'report', { joinId: joinId.toLowerCase() });
+  print(false, undefined, () => REPORTED);
+}
+
+const REPORTED = 'denied, and reported: `cpns gateway reports` has it, with the evidence for your operator';
+
+export async function gatewayReports(options: Options): Promise<void> {
+  const reports = (await callControl(existingState('gateway', options), 'reports')) as readonly ReportView[];
+  print(options.json, reports, () =>
+    reports.length === 0
+      ? 'nothing was reported'
+      : table(
+          ['join', 'reported', 'user', 'gateway', 'gateway id', 'wanted', 'network'],
+          reports.map(({ joinId, reportedAt, gateway, pne, claimedPnName }) => [
+            joinId.slice(0, 8),
+            formatTime(reportedAt),
+            gateway.user,
+            gateway.label,
+            gateway.gatewayId,
+            pne.label ?? pne.thumbprint.slice(0, 16),
+            claimedPnName,
+          ]),
+        ),
+  );
+}
+
+export async function reportsWithdraw(joinId: string, options: RoleOptions): Promise<void> {
+  await callControl(existingState('gateway', options), 'withdraw-report', { joinId: joinId.toLowerCase() });
+  print(false, undefined, () => 'withdrawn: this gateway may ask again');
+}
+
 type WatchEvent = { readonly asked?: ApprovalView; readonly gone?: string };
 
 async function watch(stateDir: string, json: boolean): Promise<void> {
@@ -106,20 +139,24 @@ async function watch(stateDir: string, json: boolean): Promise<void> {
   }
 }
 
+const ANSWERS: Readonly<Record<string, 'y' | 'n' | 'always' | 'never' | 'report'>> = {
+  ...{ y: 'y', yes: 'y', n: 'n', no: 'n' },
+  ...{ always: 'always', never: 'never', report: 'report' },
+};
+
 async function askOne(stateDir: string, asker: Asker, view: ApprovalView, onEnd: () => void): Promise<void> {
   process.stderr.write(`\n${approvalQuestion(view)}\n`);
   for (;;) {
-    const answer = await asker.ask('Is it yours, and may it be charged to you? [y/n/always/never] ');
+    const answer = await asker.ask('Is it yours, and may it be charged to you? [y/n/always/never/report] ');
     if (answer === undefined) return onEnd();
-    const meant = { y: 'y', yes: 'y', n: 'n', no: 'n', always: 'always', never: 'never' }[
-      answer.trim().toLowerCase()
-    ];
+    const meant = ANSWERS[answer.trim().toLowerCase()];
     if (meant === undefined) continue;
     const allow = meant === 'y' || meant === 'always';
     const always = meant === 'always' || meant === 'never';
     try {
-      await callControl(stateDir, 'decide', { joinId: view.joinId, allow, always });
-      process.stderr.write(allow ? 'allowed\n' : 'denied\n');
+      if (meant === 'report') await callControl(stateDir, 'report', { joinId: view.joinId });
+      else await callControl(stateDir, 'decide', { joinId: view.joinId, allow, always });
+      process.stderr.write(meant === 'report' ? `${REPORTED}\n` : allow ? 'allowed\n' : 'denied\n');
     } catch (error) {
       // It may have been answered elsewhere or run out meanwhile; the next one still wants its answer.
       process.stderr.write(`${error instanceof Error ? error.message : error}\n`);

@@ -142,6 +142,15 @@ function handlersOf(node: GatewayNode, watchers: Set<Watcher>): ControlHandlers 
           resolve();
         });
       }),
+    report: async ({ params }) => {
+      await node.report(textParam(params, 'joinId'));
+      return {};
+    },
+    reports: () => node.reports(),
+    'withdraw-report': ({ params }) => {
+      node.withdrawReport(textParam(params, 'joinId'));
+      return {};
+    },
     decide: async ({ params }) => {
       const allow = flagParam(params, 'allow');
       const always = flagParam(params, 'always');

@@ -19,6 +19,7 @@ export function gatewayCommand(): Command {
       .addCommand(qr())
       .addCommand(pnes())
       .addCommand(approvals())
+      .addCommand(reports())
       .addCommand(consoleLink()),
     'cpns gateway init --server https://cpns.example.net:8443',
     'cpns gateway enrol < token.txt',
@@ -117,13 +118,42 @@ function approvals(): Command {
       `cpns gateway approvals ${name} 5f1c`,
       `cpns gateway approvals ${name} 5f1c --always`,
     );
+  const report = examples(
+    withState(new Command('report'))
+      .argument('<id>', 'join ID, or its first digits')
+      .description(
+        'no, and it should not have been asked: its gateway hears no until you withdraw the report',
+      )
+      .action(async (id, _options, command: Command) => {
+        await (await ask()).approvalsReport(id, command.optsWithGlobals());
+      }),
+    'cpns gateway approvals report 5f1c',
+  );
   const command = withJson(withState(new Command('approvals')))
     .description("what waits for your answer: someone's gateway wants to take in one of your PNEs")
-    .option('--watch', 'stay, and ask at each request (y, n, always, never)')
+    .option('--watch', 'stay, and ask at each request (y, n, always, never, report)')
     .action(async (options) => (await ask()).approvalsShow(options))
     .addCommand(answer('allow', 'yes: it is yours and may be charged to you'))
-    .addCommand(answer('deny', 'no: it may not join, nor be charged to you'));
+    .addCommand(answer('deny', 'no: it may not join, nor be charged to you'))
+    .addCommand(report);
   return examples(command, 'cpns gateway approvals', 'cpns gateway approvals --watch');
+}
+
+function reports(): Command {
+  const withdraw = examples(
+    withState(new Command('withdraw'))
+      .argument('<id>', 'join ID, or its first digits')
+      .description('take a report back: its gateway may ask again')
+      .action(async (id, _options, command: Command) => {
+        await (await ask()).reportsWithdraw(id, command.optsWithGlobals());
+      }),
+    'cpns gateway reports withdraw 5f1c',
+  );
+  const command = withJson(withState(new Command('reports')))
+    .description('what you reported; with --json all of the evidence, to hand to your operator')
+    .action(async (options) => (await ask()).gatewayReports(options))
+    .addCommand(withdraw);
+  return examples(command, 'cpns gateway reports', 'cpns gateway reports --json > reports.json');
 }
 
 function consoleLink(): Command {

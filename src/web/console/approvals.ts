@@ -1,10 +1,10 @@
 /**
- * What waits for the owner: each question with what was verified and what is only claimed told apart, and four answers.
+ * What waits for the owner: each question with what was verified and what is only claimed told apart, and five answers.
  */
 import type { ApprovalView } from '../../nodes/approval-view.ts';
 import { post } from './client.ts';
 import { h, KeyedList } from './dom.ts';
-import { button, card, facts, faultLine } from './parts.ts';
+import { button, card, confirmed, facts, faultLine } from './parts.ts';
 import { dateAndTime, fullDays, money } from './words.ts';
 
 export class Approvals {
@@ -48,6 +48,13 @@ function question(view: ApprovalView, onAnswered: () => void): HTMLElement {
       fault.say,
       { class: look, label: `${text}: ${view.pne}, ${view.gateway}` },
     );
+  const report = async () => {
+    const text =
+      'The answer is no, to this and to all that this gateway asks from now on, for every device of yours. What it said is kept here with its signatures, in a file for your operator; nothing is sent by itself.';
+    if (!(await confirmed(`Report ${who}?`, text, 'Report it'))) return;
+    await post('report', { joinId: view.joinId });
+    onAnswered();
+  };
   const cost = `up to ${money(view.limit, view.currency)} in ${fullDays(view.periodDays)}`;
   return h(
     'article',
@@ -73,6 +80,10 @@ function question(view: ApprovalView, onAnswered: () => void): HTMLElement {
       answer('Allow always', true, true, ''),
       answer('Deny', false, false, ''),
       answer('Never', false, true, 'button-danger'),
+      button('Report', report, fault.say, {
+        class: 'button-danger',
+        label: `Report: ${view.pne}, ${view.gateway}`,
+      }),
     ),
     h(
       'p',

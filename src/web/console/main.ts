@@ -13,6 +13,7 @@ import { Devices, Enrol } from './devices.ts';
 import { h, Region } from './dom.ts';
 import { loginPage } from './login.ts';
 import { Health, healthBadge, Networks } from './networks.ts';
+import { Reports } from './reports.ts';
 import { Stories } from './stories.ts';
 
 const LOGIN = '#login=';
@@ -53,6 +54,7 @@ function showConsole(): void {
   const networks = new Networks();
   const healthCard = new Health();
   const stories = new Stories();
+  const reports = new Reports();
   const access = new Access();
   root.replaceChildren(
     h('a', { class: 'skip', href: '#approvals' }, 'To what waits for your answer'),
@@ -60,7 +62,7 @@ function showConsole(): void {
     h(
       'main',
       { class: 'page console' },
-      h('div', { class: 'column' }, approvals.element, networks.element, stories.element),
+      h('div', { class: 'column' }, approvals.element, reports.element, networks.element, stories.element),
       h('div', { class: 'column' }, devices.element, enrol.element, healthCard.element, access.element),
     ),
   );
@@ -69,6 +71,7 @@ function showConsole(): void {
       title.textContent = `${view.gateway.label}, the gateway of ${view.gateway.user}`;
       health.update(view.health);
       approvals.update(view.approvals);
+      reports.update(view.reports);
       devices.update(view.pnes);
       enrol.update(view);
       networks.update(view.pns);

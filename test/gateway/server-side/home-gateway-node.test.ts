@@ -1,15 +1,19 @@
 /** The home gateway at work, with a real store and real signatures, and a server that is a function of the test. */
 import assert from 'node:assert/strict';
+import { fromHex, toHex } from '../../../src/base/bytes.ts';
 import { CpnsError } from '../../../src/base/errors.ts';
 import type { Status } from '../../../src/base/statuses.ts';
-import { joinIdOf } from '../../../src/establishment/home-gateway.ts';
+import { joinIdOf, verifyRequest } from '../../../src/establishment/home-gateway.ts';
 import { encodeCbor } from '../../../src/messages/cbor.ts';
 import { CoseKey } from '../../../src/messages/common.ts';
-import type { PneConfirmRequest } from '../../../src/messages/confirmation.ts';
+import { PneConfirmRequest, PneConfirmResponsePayload } from '../../../src/messages/confirmation.ts';
 import type { ApprovalRule } from '../../../src/network/approval-policy.ts';
+import { viewReports } from '../../../src/nodes/gateway-views.ts';
 import { type HomeGatewayEvent, HomeGatewayNode } from '../../../src/nodes/home-gateway.ts';
 import { systemClock } from '../../../src/nodes/system-clock.ts';
-import { coseKeyOf } from '../../../src/security/cose-key.ts';
+import { coseKeyOf, thumbprintOf } from '../../../src/security/cose-key.ts';
+import { openSigned } from '../../../src/security/signed-message.ts';
+import { SETTLED_KEPT_SECONDS } from '../../../src/store/gateway-home.ts';
 import { type GatewayStore, openGatewayStore } from '../../../src/store/gateway-store.ts';
 import {
   confirmRequest,
@@ -20,6 +24,7 @@ import {
   parties,
   primitives,
   SERVER_KEYS,
+  sessionOf,
 } from './confirm-samples.ts';
 
 describe('home gateway node', () => {
@@ -133,6 +138,68 @@ describe('home gateway node', () => {
     await until(() => sent.length > before + 1);
     assert.equal(new Set(sent.map((answer) => Buffer.from(answer).toString('hex'))).size, 1);
     assert.equal(recordOf(request)?.decision?.reason, 'not-chargeable');
+  });
+
+  it('a report is a no to all that its gateway asks, now, after a restart and over a rule, until it is withdrawn', async () => {
+    const [one, other] = [confirmRequest(), confirmRequest()];
+    for (const request of [one, other]) node.onConfirmRequest(request);
+    await until(() => node.pending().length === 2);
+    await node.report(joinIdOf(one));
+    assert.deepEqual(
+      [one, other].map((request) => recordOf(request)?.decision?.reason),
+      ['user-refused', 'user-refused'],
+    );
+    const [report, ...others] = store.reports.all();
+    assert.equal(others.length, 0);
+    assert.deepEqual(report?.joinId, joinIdOf(one));
+    assert.equal(events.filter(({ kind }) => kind === 'reported').length, 1);
+    const byLabel = { decision: 'allow', gateway: toHex(report.gatewayId) } as const;
+    await restart([byLabel]);
+    const later = confirmRequest();
+    node.onConfirmRequest(later);
+    await until(() => recordOf(later)?.answer !== undefined);
+    assert.deepEqual(
+      [recordOf(later)?.decision?.reason, recordOf(later)?.decidedBy],
+      ['user-refused', 'report'],
+    );
+    await assert.rejects(node.report(joinIdOf(later)), { status: 'unknown-transaction' });
+    store.reports.withdraw(joinIdOf(one));
+    const last = confirmRequest();
+    node.onConfirmRequest(last);
+    await until(() => recordOf(last)?.answer !== undefined);
+    assert.deepEqual([recordOf(last)?.decision?.reason, recordOf(last)?.decidedBy], ['ok', 'rule 0']);
+  });
+
+  it('a report keeps its evidence, which verifies again; without one a question goes after 30 days', async () => {
+    const [one, other] = [confirmRequest(), confirmRequest()];
+    for (const request of [one, other]) node.onConfirmRequest(request);
+    await until(() => node.pending().length === 2);
+    await node.decide(joinIdOf(other), { yours: true, chargeable: false });
+    await node.report(joinIdOf(one));
+    for (const request of [one, other])
+      await node.onJoinOutcome({ joinId: joinIdOf(request), outcome: outcomeOf(request, 'user-refused') });
+    store.home.purgeSettled(NOW + SETTLED_KEPT_SECONDS + 1);
+    assert.equal(recordOf(other), undefined);
+    const [view = assert.fail()] = viewReports(store, primitives);
+    assert.deepEqual(view.pne, { thumbprint: toHex(PNE.thumbprint), label: PNE.label });
+    assert.equal(view.gateway.thumbprint, toHex(thumbprintOf(primitives, parties.initiating.publicKey)));
+    assert.equal(view.gateway.gatewayId, view.gateway.thumbprint.slice(0, 16));
+    const kept = PneConfirmRequest.decode(fromHex(view.evidence.request));
+    const { joinId } = verifyRequest(sessionOf(kept));
+    assert.equal(toHex(joinId), view.joinId);
+    assert.equal(toHex(kept.th3), view.evidence.th3);
+    const no = openSigned(
+      primitives,
+      PneConfirmResponsePayload,
+      () => [parties.home.publicKey],
+      kept.th3,
+      fromHex(view.evidence.answer ?? ''),
+      'answer-invalid',
+    );
+    assert.equal(no.value.reason, 'user-refused');
+    store.reports.withdraw(joinIdOf(one));
+    store.home.purgeSettled(NOW + SETTLED_KEPT_SECONDS + 1);
+    assert.equal(recordOf(one), undefined);
   });
 
   it('answers by rule without asking, and says which', async () => {
