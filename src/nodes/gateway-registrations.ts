@@ -17,7 +17,8 @@ import type { TransactionState } from '../messages/registration.ts';
 import { joinIdsOf, verifyInventory } from '../network/inventory.ts';
 import type { Primitives } from '../security/primitives.ts';
 import type { ServerKeys } from '../security/server-keys.ts';
-import type { InitiatedJoin, NetworkStore } from '../store/gateway-networks.ts';
+import type { InitiatedJoin } from '../store/gateway-network-rows.ts';
+import type { NetworkStore } from '../store/gateway-networks.ts';
 import type { LearnKeys } from './gateway-server-keys.ts';
 
 /** Whom a join waits for before it can end. */

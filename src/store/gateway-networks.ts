@@ -6,53 +6,21 @@
  */
 import { type Bytes, equal } from '../base/bytes.ts';
 import { CpnsError } from '../base/errors.ts';
-import { JoinId, PnId, Thumbprint, TransactionId } from '../base/ids.ts';
-import { type Status, statusCode, statusOf } from '../base/statuses.ts';
+import { JoinId, type PnId, type TransactionId } from '../base/ids.ts';
+import { type Status, statusCode } from '../base/statuses.ts';
 import type { ServerSeconds } from '../base/time.ts';
 import { blob, flag, type GatewayDatabase, writing } from './gateway-database.ts';
+import {
+  type InitiatedJoin,
+  initiatedJoin,
+  type JoinRow,
+  type JoinState,
+  type NewJoin,
+  type OwnPn,
+  ownPn,
+  type PnRow,
+} from './gateway-network-rows.ts';
 import type { Statement } from './sqlite.ts';
-
-export interface OwnPn {
-  readonly pnId: PnId;
-  readonly name: string;
-  /** PNEs that set JOIN may be asked to join. */
-  readonly inviting: boolean;
-  readonly createdAt: ServerSeconds;
-  /** Provisional until the first inventory is stored. */
-  readonly setup: 'provisional' | 'live';
-  /** 0 while provisional. */
-  readonly version: number;
-}
-
-export type JoinState = 'pending' | 'live' | 'refused';
-
-/** What must be on disk before step 7 is sent. */
-export interface NewJoin {
-  readonly joinId: JoinId;
-  readonly txn: TransactionId;
-  /** 32 bytes. */
-  readonly th3: Bytes;
-  readonly pnId: PnId;
-  readonly thumbprint: Thumbprint;
-  /** Body of step 3, to repeat it after a restart. */
-  readonly registration: Bytes;
-  /** Step 6 as received, to send and repeat as step 7. */
-  readonly response: Bytes;
-  /** Secret, 32 bytes: finds and opens the resumption of this join. */
-  readonly rms: Bytes;
-}
-
-export interface InitiatedJoin extends NewJoin {
-  readonly state: JoinState;
-  /** `ok` while live, why when refused, absent while pending. */
-  readonly status?: Status;
-  /** The server's signed outcome of a refusal. */
-  readonly outcome?: Bytes;
-  /** The PNE has acknowledged the inventory or the outcome. */
-  readonly acknowledged: boolean;
-  readonly createdAt: ServerSeconds;
-  readonly settledAt?: ServerSeconds;
-}
 
 /** A verified inventory and the facts of it that the store works with. */
 export interface StoredInventory {
@@ -75,31 +43,6 @@ export interface InventoryChange {
 export const REFUSAL_KEPT_SECONDS = 7 * 24 * 3600;
 /** Any PNE in reach can have itself refused, and each sighting is compared with every one of them: the newest stay. */
 const MAX_REFUSALS = 512;
-
-interface JoinRow {
-  join_id: Bytes;
-  txn: Bytes;
-  th3: Bytes;
-  pn_id: Bytes;
-  pne: Bytes;
-  registration: Bytes;
-  response: Bytes;
-  rms: Bytes;
-  state: JoinState;
-  status: number | null;
-  outcome: Bytes | null;
-  acknowledged: number;
-  created_at: number;
-  settled_at: number | null;
-}
-
-interface PnRow {
-  pn_id: Bytes;
-  name: string;
-  inviting: number;
-  created_at: number;
-  version: number | null;
-}
 
 const SELECT_PN = `SELECT pn.*, inventory.version FROM pn LEFT JOIN inventory USING (pn_id)`;
 
@@ -381,35 +324,4 @@ export class NetworkStore {
       .get(pnId, pnId);
     return busy?.n === 0;
   }
-}
-
-function ownPn(row: PnRow): OwnPn {
-  return {
-    pnId: PnId(blob(row.pn_id)),
-    name: row.name,
-    inviting: row.inviting === 1,
-    createdAt: row.created_at,
-    setup: row.version === null ? 'provisional' : 'live',
-    version: row.version ?? 0,
-  };
-}
-
-function initiatedJoin(row: JoinRow): InitiatedJoin {
-  const status = row.state === 'live' ? 'ok' : row.status === null ? undefined : statusOf(row.status);
-  return {
-    joinId: JoinId(blob(row.join_id)),
-    txn: TransactionId(blob(row.txn)),
-    th3: blob(row.th3),
-    pnId: PnId(blob(row.pn_id)),
-    thumbprint: Thumbprint(blob(row.pne)),
-    registration: blob(row.registration),
-    response: blob(row.response),
-    rms: blob(row.rms),
-    state: row.state,
-    acknowledged: row.acknowledged === 1,
-    createdAt: row.created_at,
-    ...(status === undefined ? {} : { status }),
-    ...(row.outcome === null ? {} : { outcome: blob(row.outcome) }),
-    ...(row.settled_at === null ? {} : { settledAt: row.settled_at }),
-  };
 }

@@ -21,14 +21,8 @@ export type {
   HomePne,
 } from './gateway-home.ts';
 export { HomeStore } from './gateway-home.ts';
-export type {
-  InitiatedJoin,
-  InventoryChange,
-  JoinState,
-  NewJoin,
-  OwnPn,
-  StoredInventory,
-} from './gateway-networks.ts';
+export type { InitiatedJoin, JoinState, NewJoin, OwnPn } from './gateway-network-rows.ts';
+export type { InventoryChange, StoredInventory } from './gateway-networks.ts';
 export { NetworkStore } from './gateway-networks.ts';
 export type { Report };
 

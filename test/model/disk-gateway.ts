@@ -7,15 +7,8 @@ import { CpnsError } from '../../src/base/errors.ts';
 import type { JoinId, PnId, TransactionId } from '../../src/base/ids.ts';
 import type { Status } from '../../src/base/statuses.ts';
 import type { ServerSeconds } from '../../src/base/time.ts';
-import type {
-  InitiatedJoin,
-  InventoryChange,
-  JoinState,
-  NetworkStore,
-  NewJoin,
-  OwnPn,
-  StoredInventory,
-} from '../../src/store/gateway-networks.ts';
+import type { InitiatedJoin, JoinState, NewJoin, OwnPn } from '../../src/store/gateway-network-rows.ts';
+import type { InventoryChange, NetworkStore, StoredInventory } from '../../src/store/gateway-networks.ts';
 import { Gate } from './gate.ts';
 
 /** What the model asks of it. */
