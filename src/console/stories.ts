@@ -4,6 +4,7 @@
  * and takes no more memory. Pure. Knows no body and no key: the events have none.
  */
 import { toHex } from '../base/bytes.ts';
+import type { JoinId } from '../base/ids.ts';
 import { STATUSES, type Status } from '../base/statuses.ts';
 import type { GatewayEvent } from '../nodes/gateway-events.ts';
 import type { TraceEvent } from '../nodes/trace.ts';
@@ -16,7 +17,7 @@ const MAX_NAMES = 8;
 
 interface Story {
   readonly id: number;
-  /** Link, transaction or question by which events find it. */
+  /** Link, transaction, join or question by which events find it. */
   readonly names: Set<string>;
   kind: StoryKind;
   about: string | null;
@@ -27,6 +28,9 @@ interface Story {
 /** What a link was for, by the first message that says so. */
 const KINDS: Readonly<Record<string, StoryKind>> = {
   PnSetupRequest: 'join',
+  // After a restart a join goes on without its link.
+  AuthenticationResponse: 'join',
+  PnRegistrationResponse: 'join',
   Resume: 'return',
   Resumed: 'return',
   EnrolOffer: 'enrolment',
@@ -39,10 +43,12 @@ export class Stories {
   #lastId = 0;
 
   trace(event: TraceEvent): void {
-    const { link, joinKey } = event;
-    const names = [link && `link ${link}`, joinKey && `txn ${joinKey}`].filter((name) => name !== undefined);
+    const { link, joinKey, joinId } = event;
+    const names = Object.entries({ link, txn: joinKey, join: joinId }).flatMap(([what, name]) =>
+      name ? [`${what} ${name}`] : [],
+    );
     const story = this.#find(names) ?? this.#begin('link', names, event.atMs);
-    for (const name of names) if (name !== '' && story.names.size < MAX_NAMES) story.names.add(name);
+    for (const name of names) if (story.names.size < MAX_NAMES) story.names.add(name);
     const kind = KINDS[event.name];
     if (kind && story.kind === 'link') story.kind = kind;
     if (!UNTOLD.has(event.name)) push(story, stepOf(event));
@@ -51,18 +57,35 @@ export class Stories {
   event(event: GatewayEvent, atMs: number): void {
     if (event.kind === 'asked') {
       const { joinId, pne, asking } = event.view;
-      const name = `question ${toHex(joinId)}`;
-      const story = this.#find([name]) ?? this.#begin('question', [name], atMs);
+      const story = this.#question(joinId, atMs);
       story.about = `${pne.label ?? toHex(pne.thumbprint).slice(0, 16)} · ${asking.gateway} (${asking.user})`;
-      push(story, { ...ASKED, atMs });
+      this.#tell(joinId, { ...ASKED, atMs });
     } else if (event.kind === 'answered') {
       const { joinId, decision, decidedBy } = event;
-      const name = `question ${toHex(joinId)}`;
-      const story = this.#find([name]) ?? this.#begin('question', [name], atMs);
-      push(story, { ...ANSWERED, name: `Answered by ${decidedBy}`, atMs, ...inWords(decision.reason) });
+      this.#question(joinId, atMs);
+      this.#tell(joinId, {
+        ...ANSWERED,
+        name: `Answered by ${decidedBy}`,
+        atMs,
+        ...inWords(decision.reason),
+      });
     } else if (event.kind === 'settled') {
       const story = this.#find([`question ${toHex(event.joinId)}`]);
       if (story) push(story, { ...SETTLED, atMs, ...inWords(event.status) });
+    }
+  }
+
+  #question(joinId: JoinId, atMs: number): Story {
+    const names = [`question ${toHex(joinId)}`];
+    return this.#find(names) ?? this.#begin('question', names, atMs);
+  }
+
+  /** In the question's story; and in the join's, where this gateway is the one that asks, too. */
+  #tell(joinId: JoinId, step: StoryStep): void {
+    for (const what of ['question', 'join']) {
+      const story = this.#find([`${what} ${toHex(joinId)}`]);
+      // Of a join the server has the last word: a no comes by it, or by nobody.
+      if (story) push(story, what === 'join' ? { ...step, ends: false } : step);
     }
   }
 
@@ -73,8 +96,13 @@ export class Stories {
       .reverse();
   }
 
+  /** By the first name that leads to one: a link is closer than its transaction, which many links may be about. */
   #find(names: readonly string[]): Story | undefined {
-    return this.#stories.find((story) => names.some((name) => story.names.has(name)));
+    for (const name of names) {
+      const found = this.#stories.find((story) => story.names.has(name));
+      if (found) return found;
+    }
+    return undefined;
   }
 
   #begin(kind: StoryKind, names: readonly string[], startedAtMs: number): Story {
@@ -85,7 +113,7 @@ export class Stories {
   }
 }
 
-const NOTHING = { bytes: 0, status: null, meaning: null } as const;
+const NOTHING = { bytes: 0, status: null, meaning: null, ends: false } as const;
 const ASKED = {
   ...NOTHING,
   step: 8,
@@ -109,11 +137,16 @@ function push(story: Story, step: StoryStep): void {
 }
 
 function stepOf({ step, name, from, to, via, bytes, atMs, status }: TraceEvent): StoryStep {
-  return { step: step ?? null, name, from, to, via, bytes, atMs, ...inWords(status) };
+  const told = inWords(status);
+  const isPassing = PASSING.has(name) || (name === 'Refusal' && status && STATUSES[status].retryable);
+  return { step: step ?? null, name, from, to, via, bytes, atMs, ...told, ends: told.ends && !isPassing };
 }
 
-function inWords(status: Status | undefined): Pick<StoryStep, 'status' | 'meaning'> {
+/** What is said while a story goes on, whatever its status. */
+const PASSING = new Set(['Waiting', 'TransactionWaiting', 'TransactionState', 'NoAnswer']);
+
+function inWords(status: Status | undefined): Pick<StoryStep, 'status' | 'meaning' | 'ends'> {
   return status === undefined
-    ? { status: null, meaning: null }
-    : { status, meaning: STATUSES[status].sentence };
+    ? { status: null, meaning: null, ends: false }
+    : { status, meaning: STATUSES[status].sentence, ends: status !== 'ok' };
 }

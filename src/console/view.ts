@@ -105,6 +105,8 @@ export interface StoryStep {
   readonly status: string | null;
   /** The status in words. */
   readonly meaning: string | null;
+  /** Whether its status is the end of what was wanted. */
+  readonly ends: boolean;
 }
 
 /** What an error answers. */

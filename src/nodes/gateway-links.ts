@@ -55,6 +55,7 @@ export interface GatewayLinksOptions {
   readonly onDoubt: () => void;
   readonly onEvent: (event: GatewayEvent) => void;
   readonly onTrace: OnTrace | undefined;
+  readonly onHeard: OnTrace | undefined;
   readonly onSecret: ((line: string) => void) | undefined;
 }
 
@@ -152,6 +153,7 @@ export class GatewayLinks {
       const session: LinkSession = new LinkSession({
         ...{ gatt, party: 'gateway', signer, clock },
         onTrace: this.#options.onTrace,
+        onHeard: this.#options.onHeard,
         onSecret: this.#options.onSecret,
         link: {
           ...side,

@@ -6,7 +6,7 @@
 import { join } from 'node:path';
 import { type Bytes, fromHex, toHex } from '../base/bytes.ts';
 import { CpnsError, statusOfError } from '../base/errors.ts';
-import { PnId } from '../base/ids.ts';
+import { PnId, TransactionId } from '../base/ids.ts';
 import type { Clock } from '../base/time.ts';
 import type { ChosenProfile } from '../bluetooth/adapter-profile.ts';
 import type { Central, Peripheral } from '../bluetooth/ports.ts';
@@ -42,13 +42,14 @@ import {
   viewReports,
 } from './gateway-views.ts';
 import type { Vitals } from './health.ts';
+import { heardFrame, hearingClient } from './heard.ts';
 import { HomeGatewayNode, type OwnerAnswer } from './home-gateway.ts';
 import { LinkTaker } from './link-taker.ts';
 import { Recognition } from './recognition.ts';
 import type { ReportView } from './report-view.ts';
 import { type Purpose, Scan } from './scan.ts';
 import { systemClock } from './system-clock.ts';
-import type { OnTrace } from './trace.ts';
+import type { OnTrace, TraceEvent } from './trace.ts';
 
 const FRESHNESS_MS = 6 * 3600_000;
 export interface GatewayOptions {
@@ -62,6 +63,8 @@ export interface GatewayOptions {
   /** Takes one line per secret, for `cpns trace`. */
   readonly onSecret?: ((line: string) => void) | undefined;
   readonly onTrace?: OnTrace | undefined;
+  /** Takes the rest of what this gateway sees of a join: src/nodes/heard.ts. */
+  readonly onHeard?: OnTrace | undefined;
   readonly onEvent?: ((event: GatewayEvent) => void) | undefined;
   readonly clock?: Clock | undefined;
   /** The Bluetooth controller is gone and did not come back in time: this node is deaf from now on. */
@@ -126,11 +129,12 @@ export class GatewayNode {
     const { config } = options;
     const { gatewayId } = identity;
     const serverKeys = () => this.#identity.serverKeys;
-    this.#client = openServerClient({
+    const client = openServerClient({
       baseUrl: identity.serverUrl,
       caPem: identity.caPem,
       identity: identity.tls,
     });
+    this.#client = options.onHeard ? hearingClient(client, (event) => this.#hear(event)) : client;
     this.#keys = new ServerKeyLearner({
       clock: this.#clock,
       serverKeys,
@@ -188,6 +192,7 @@ export class GatewayNode {
       onDoubt: () => this.#keys.doubted(),
       onEvent: (event) => this.#emit(event),
       onTrace: options.onTrace,
+      onHeard: options.onHeard,
       onSecret: options.onSecret,
     });
     const { central, peripheral } = parts.radios;
@@ -459,6 +464,8 @@ export class GatewayNode {
   // The server's word
 
   async #takeFrame(frame: ChannelFrame): Promise<void> {
+    const heard = this.#options.onHeard && heardFrame(frame);
+    if (heard) this.#hear(heard);
     await this.#keys.learn(signedIn(frame));
     switch (frame.kind) {
       case 'pne-confirm-request':
@@ -489,6 +496,13 @@ export class GatewayNode {
       atMs: this.#clock.wallMs(),
       joinKey: txn,
     });
+  }
+
+  #hear(event: Omit<TraceEvent, 'atMs'>): void {
+    const txn = event.step === 7 ? TransactionId(fromHex(event.joinKey ?? '')) : undefined;
+    const join = txn && this.#parts.store.networks.joinOfTransaction(txn);
+    const named = join && { joinId: toHex(join.joinId) };
+    this.#options.onHeard?.({ ...event, ...named, atMs: this.#clock.wallMs() });
   }
 
   #emit(event: GatewayEvent): void {

@@ -8,10 +8,11 @@ import type { Clock } from '../base/time.ts';
 import type { GattLink } from '../bluetooth/gatt-link.ts';
 import { Link, type LinkEvent } from '../link/link.ts';
 import type { LinkConfig } from '../link/link-types.ts';
-import { Abort, Waiting } from '../messages/setup.ts';
+import { Abort } from '../messages/setup.ts';
 import { MESSAGE_TYPES, type MessageName, messageName, messageType } from '../messages/types.ts';
 import type { Signer } from '../security/signer.ts';
 import { driveLink, type LinkDriver } from './link-driver.ts';
+import { statedStatus } from './stated-status.ts';
 import { LINK_STEPS, type OnTrace, type PartyName, type TraceEvent } from './trace.ts';
 
 /** Inputs a peer may make us hold while one is being carried out. */
@@ -46,6 +47,8 @@ export interface LinkSessionOptions {
   readonly signer: Signer;
   readonly clock: Clock;
   readonly onTrace: OnTrace | undefined;
+  /** Takes what comes from the peer, which the peer's own trace has as well. */
+  readonly onHeard?: OnTrace | undefined;
   /** Secrets of this link for `cpns trace`; only when the operator asked for a key log. */
   readonly onSecret: ((line: string) => void) | undefined;
   /** Chooses the machine once both OPENs are in. */
@@ -155,6 +158,20 @@ export class LinkSession {
     });
   }
 
+  #hear(name: string, body: Bytes): void {
+    const { party, onHeard, clock } = this.#options;
+    if (!onHeard) return;
+    const bytes = body.length + RECORD_OVERHEAD_BYTES;
+    const step = LINK_STEPS[name];
+    onHeard({
+      ...(step !== undefined && { step }),
+      ...{ name, from: party === 'pne' ? 'gateway' : 'pne', to: party, via: 'ble', bytes },
+      ...{ segments: segmentCount(bytes, this.#link.segmentBytes), atMs: clock.wallMs(), link: this.#name },
+      ...(this.#joinKey !== undefined && { joinKey: this.#joinKey }),
+      ...statedStatus(name, body),
+    });
+  }
+
   /** What each link output does; a node adds the effects of its own party. */
   readonly effects: LinkEffects = {
     send: ({ message, body }) => this.#send(message, body),
@@ -179,8 +196,7 @@ export class LinkSession {
       ...(step !== undefined && { step }),
       segments: segmentCount(bytes, this.#link.segmentBytes),
       // These two are nothing but a status.
-      ...(message === 'Waiting' && { status: Waiting.decode(body).status }),
-      ...(message === 'Abort' && { status: Abort.decode(body).status }),
+      ...((message === 'Waiting' || message === 'Abort') && statedStatus(message, body)),
     });
   }
 
@@ -227,6 +243,8 @@ export class LinkSession {
 
   #message(kind: string, body: Bytes): void {
     if (!this.#machine) return;
+    // Of data there may be any number; they say nothing of how the link is.
+    if (kind !== 'Data' && kind !== 'unknown') this.#hear(kind, body);
     if (this.#machine.waiting >= MAX_WAITING_INPUTS) this.#leave('link-violation', false);
     else this.#machine.feed(fromLink({ kind, body }));
   }

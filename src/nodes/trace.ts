@@ -21,6 +21,8 @@ export interface TraceEvent {
   readonly atMs: number;
   /** Transaction ID in hex, as soon as it is known. */
   readonly joinKey?: string;
+  /** Join ID in hex, by which home gateways name it; of step 7 only, where it is first known. */
+  readonly joinId?: string;
   /** First 8 bytes of th1 in hex: names the Bluetooth link. */
   readonly link?: string;
   readonly status?: Status;

@@ -221,7 +221,16 @@ describe('the console’s page', function () {
     await story.locator('summary').first().click();
     await story.getByText('The gateway says who it is and asks').click();
     await story.getByText(/PnSetupRequest, this gateway to device, over Bluetooth, \d+ bytes/).waitFor();
-    assert.equal(await story.locator('.step-done').count(), 14);
+    await story
+      .getByText(/PnRegistrationRequest, this gateway to server, over HTTPS, \d+ bytes/)
+      .waitFor({ state: 'attached' });
+    // The device's home is this very gateway: only what the server does in itself was not seen here.
+    assert.deepEqual(
+      [await story.locator('.step-done').count(), await story.locator('.step-inferred').count()],
+      [13, 1],
+    );
+    await story.getByText('The server writes the network down').click();
+    await story.getByText('Not seen from here; it follows from what came after.').waitFor();
     await picture('4-joined');
     await checkAccess(page);
     await button('Take off Lamp').click();
@@ -230,6 +239,31 @@ describe('the console’s page', function () {
     await page.getByRole('dialog').getByRole('button', { name: 'Take it off' }).click();
     await region('Your devices').getByText('taken off').waitFor();
     assert.equal(site.gateway.pnes()[0]?.revoked, true);
+  });
+
+  it('says of a join with a foreign home what it did not see, and why it ended', async () => {
+    await open({ pn: { name: 'Family', invite: true } });
+    await login();
+    const home = await site.network.gateway('Bob', 'Kitchen', {
+      approvals: { default: 'ask', rules: [{ decision: 'deny' }] },
+    });
+    const pne = await site.network.pne('Lamp');
+    const { code } = pne.startEnrolment();
+    await home.pair(code);
+    // The first one: this gateway invites again, and the server lets it wait.
+    const story = page.locator('.story').filter({ hasText: 'A device joins' }).last();
+    await story.getByText('refused', { exact: true }).waitFor();
+    await story.locator('summary').first().click();
+    await story.getByText(/PnRegistrationResponse, server to this gateway.*refused/).waitFor();
+    const states = await story
+      .locator('.ladder > li')
+      .evaluateAll((items) => items.map(({ className }) => /step-(\w+)/.exec(className)?.[1]));
+    // Whether the home was reached, the server says when it is quicker than the answer.
+    assert.match(states[8] ?? '', /inferred|unknown/);
+    assert.deepEqual(states.slice(0, 8), Array(8).fill('done'));
+    assert.deepEqual(states.slice(9), ['unknown', 'unknown', 'failed', 'ahead', 'done']);
+    await picture('9-refused');
+    await checkAccess(page);
   });
 
   it('shows a code whose QR opens the phone’s page with the code behind the #', async () => {

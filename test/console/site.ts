@@ -63,6 +63,7 @@ export class ConsoleSite {
       bluetooth: { as },
       ...(pn && { pn }),
       onTrace: (event) => site?.console?.trace(event),
+      onHeard: (event) => site?.console?.trace(event),
       onEvent: (event) => site?.console?.event(event),
     });
     site = new ConsoleSite(network, gateway);

@@ -73,6 +73,7 @@ export class TestNetwork {
       adapter?: string;
       bluetooth?: Partial<GatewayConfig['bluetooth']>;
       onTrace?: (event: TraceEvent) => void;
+      onHeard?: (event: TraceEvent) => void;
       onEvent?: (event: GatewayEvent) => void;
     } = {},
     beforeStart: () => void = () => {},
@@ -105,6 +106,7 @@ export class TestNetwork {
         this.trace.push(event);
         changes.onTrace?.(event);
       },
+      onHeard: changes.onHeard,
       onEvent: (event) => {
         this.events.push(event);
         changes.onEvent?.(event);

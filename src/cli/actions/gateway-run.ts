@@ -70,6 +70,7 @@ export async function gatewayRun(options: DaemonOptions & RadioOptions & PneBesi
         tools.onTrace?.(event);
         console?.trace(event);
       },
+      onHeard: (event) => console?.trace(event),
       onEvent: (event) => {
         const shown = loggable(event);
         const troubling = event.kind === 'alarm' || event.kind === 'problem' || shown['state'] === 'waiting';

@@ -1,8 +1,9 @@
 /** What happened: stories that open into ladders, and steps that open into what went over the air. */
 import type { StoryStep, StoryView } from '../../console/view.ts';
 import { h, KeyedList } from './dom.ts';
+import { type Rung, type RungState, rungs } from './ladder.ts';
 import { badge, card } from './parts.ts';
-import { dateAndTime, LAST_STEP, stepDetail, stepTitle, storyEnd, storyTitle, timeOfDay } from './words.ts';
+import { dateAndTime, stepDetail, stepTitle, storyEnd, storyTitle, timeOfDay } from './words.ts';
 
 export class Stories {
   readonly element: HTMLElement;
@@ -33,10 +34,11 @@ function drawStory(story: StoryView, before: HTMLElement | undefined): HTMLEleme
     badge(text, mood),
   );
   const rows = story.kind === 'join' ? ladder(story.steps) : list(story.steps);
-  const open = new Set(
-    [...(before?.querySelectorAll('details[open]') ?? [])].map((each) => each.getAttribute('data-step')),
+  const known = new Map(
+    [...(before?.querySelectorAll('details') ?? [])].map((each) => [each.dataset['step'], each.open]),
   );
-  for (const each of rows.querySelectorAll('details')) each.open = open.has(each.getAttribute('data-step'));
+  for (const each of rows.querySelectorAll('details'))
+    each.open = known.get(each.dataset['step']) ?? each.open;
   details.append(summary, rows);
   if (!(before instanceof HTMLDetailsElement)) return details;
   const focused = before.contains(document.activeElement) ? document.activeElement : null;
@@ -49,37 +51,37 @@ function drawStory(story: StoryView, before: HTMLElement | undefined): HTMLEleme
   return before;
 }
 
-/** Steps 0 to 13: those that were seen here can be opened, those before the furthest are known to be done. */
-function ladder(seen: readonly StoryStep[]): HTMLElement {
-  const furthest = Math.max(-1, ...seen.map(({ step }) => step ?? -1));
-  const end = seen.find(
-    ({ name, status }) => name === 'Abort' || (status !== null && status !== 'ok' && name !== 'Waiting'),
-  );
-  const failedAt = end && furthest < LAST_STEP ? furthest + 1 : undefined;
-  const steps = Array.from({ length: LAST_STEP + 1 }, (_, step) => {
-    const mine = seen.filter((each) => each.step === step);
-    const state = step === failedAt ? 'failed' : step <= furthest ? 'done' : 'ahead';
-    const told = step === failedAt && end ? [...mine, end] : mine;
-    return rung(step, state, told);
-  });
-  const others = seen.filter(({ step, name }) => step === null && name !== 'Abort');
-  const ol = h('ol', { class: 'ladder', 'aria-label': 'Steps' }, ...steps);
+function ladder(steps: readonly StoryStep[]): HTMLElement {
+  const shown = rungs(steps);
+  const onLadder = new Set(shown.flatMap(({ seen }) => seen));
+  const others = steps.filter((each) => !onLadder.has(each));
+  const ol = h('ol', { class: 'ladder', 'aria-label': 'Steps' }, ...shown.map(drawRung));
   return others.length === 0 ? ol : h('div', { class: 'stack' }, ol, list(others));
 }
 
-const MARKS: Readonly<Record<string, string>> = { done: '✓', failed: '✕' };
-const SPOKEN: Readonly<Record<string, string>> = {
+const MARKS: Readonly<Record<RungState, string | undefined>> = {
+  ...{ done: '✓', inferred: '(✓)', failed: '✕', unknown: '?', ahead: undefined },
+};
+const SPOKEN: Readonly<Record<RungState, string>> = {
   done: 'done',
+  inferred: 'done, not seen from here',
   failed: 'failed here',
+  unknown: 'not known here',
   ahead: 'not reached',
 };
+const WHY: Readonly<Partial<Record<RungState, string>>> = {
+  inferred: 'Not seen from here; it follows from what came after.',
+  unknown: 'Not seen from here, and nothing that came says so.',
+};
 
-function rung(step: number, state: 'done' | 'failed' | 'ahead', seen: readonly StoryStep[]): HTMLElement {
+function drawRung({ step, state, seen }: Rung): HTMLElement {
   const title = stepTitle(step) ?? '';
   const spoken = h('span', { class: 'hidden' }, `Step ${step}, ${SPOKEN[state]}: `);
   const lines = seen.map((each) =>
     h('p', { class: 'step-detail' }, `${timeOfDay(each.atMs)}  ${stepDetail(each)}`),
   );
+  const why = WHY[state];
+  if (why !== undefined) lines.push(h('p', { class: 'step-detail' }, why));
   const body =
     lines.length === 0
       ? h('p', {}, spoken, title)
@@ -91,7 +93,7 @@ function rung(step: number, state: 'done' | 'failed' | 'ahead', seen: readonly S
         );
   return h(
     'li',
-    { class: `step step-${state}${lines.length === 0 ? ' step-elsewhere' : ''}` },
+    { class: `step step-${state}${state === 'ahead' ? ' step-elsewhere' : ''}` },
     h('span', { class: 'step-mark', 'aria-hidden': 'true' }, MARKS[state] ?? String(step)),
     h('div', { class: 'step-body' }, body),
   );

@@ -62,13 +62,23 @@ export function storyEnd({ kind, steps }: StoryView): {
   readonly text: string;
   readonly mood: 'good' | 'bad' | 'busy';
 } {
-  const last = steps.findLast(({ status }) => status !== null);
-  if (last && last.status !== 'ok' && last.name !== 'Waiting') return { text: 'refused', mood: 'bad' };
-  if (kind === 'join') return steps.some(({ step }) => step === LAST_STEP) ? GOOD : BUSY;
-  if (kind === 'question') return last ? { text: 'answered', mood: 'good' } : { text: 'waits', mood: 'busy' };
-  return GOOD;
+  const refusedAt = steps.findIndex(({ ends }) => ends);
+  if (kind === 'join') {
+    const told = steps.findIndex(({ step }) => step === LAST_STEP);
+    // A link that ends later is no end of what was told before.
+    if (refusedAt >= 0 && (told < 0 || refusedAt < told)) return REFUSED;
+    if (told >= 0) return GOOD;
+    return steps.some(({ step }) => step === LAST_STEP - 1)
+      ? { text: 'the device is yet to hear', mood: 'busy' }
+      : BUSY;
+  }
+  if (refusedAt >= 0) return REFUSED;
+  if (kind !== 'question') return GOOD;
+  const isAnswered = steps.some(({ status }) => status !== null);
+  return isAnswered ? { text: 'answered', mood: 'good' } : { text: 'waits', mood: 'busy' };
 }
 
+const REFUSED = { text: 'refused', mood: 'bad' } as const;
 const GOOD = { text: 'done', mood: 'good' } as const;
 const BUSY = { text: 'on its way', mood: 'busy' } as const;
 
