@@ -63,7 +63,7 @@ async function onLinux(): Promise<number> {
   try {
     const home = await network.gateway('Alice', 'Hall', { bluetooth: { as: 'peripheral' } });
     const pne = await network.pne('Phone', { bluetooth: { as: 'central' } });
-    const { code, used } = home.showCode();
+    const { code, used } = network.showCode(home);
     pne.useCode(code);
     await Promise.all([used, pne.enrolled]);
     await network.gateway('Bob', 'Kitchen', { bluetooth: { as: 'peripheral' }, pn: { invite: true } });

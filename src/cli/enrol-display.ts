@@ -1,5 +1,5 @@
 /**
- * An enrolment code for a person: letters in groups, a QR for a camera, and how long it lives. Owns the drawing.
+ * An enrolment code for a person: letters in groups, a QR for a camera, how long it lives, digits to compare. Owns the drawing.
  * Must not keep the code.
  */
 import { qrModules } from '../nodes/qr-modules.ts';
@@ -24,6 +24,11 @@ export function drawQr(text: string): string {
     lines.push(line);
   }
   return lines.join('\n');
+}
+
+/** Six digits as people read them out. */
+export function digitsInGroups(digits: string): string {
+  return `${digits.slice(0, 3)} ${digits.slice(3)}`;
 }
 
 /** The whole display: code in groups, QR, and how long it lives. */

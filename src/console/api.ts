@@ -18,6 +18,7 @@ export type ConsoleGateway = Pick<
   GatewayNode,
   | 'adapter'
   | 'approvals'
+  | 'compared'
   | 'decide'
   | 'inventory'
   | 'pair'
@@ -76,6 +77,7 @@ const SetPassword = v.strictObject({ password: v.nullable(shortText(512)) });
 const Decide = v.strictObject({ joinId, allow: v.boolean(), always: v.boolean() });
 const OfJoin = v.strictObject({ joinId });
 const Pair = v.strictObject({ code: shortText(256) });
+const Compared = v.strictObject({ digits: v.pipe(v.string(), v.regex(/^[0-9]{6}$/)), same: v.boolean() });
 const Revoke = v.strictObject({ thumbprint: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/)) });
 const Logout = v.strictObject({ everywhere: v.boolean() });
 const Nothing = v.strictObject({});
@@ -187,9 +189,11 @@ export class Api {
     'show-code': ({ body, origin }) => {
       read(Nothing, body);
       const { gateway, enrolments, hasPnePage } = this.#parts;
-      const { code, expiresInMs, used, hide } = gateway.showCode();
+      const { code, expiresInMs, used, hide } = gateway.showCode((comparison) =>
+        enrolments.compares(id, comparison),
+      );
       this.#hideCode = hide;
-      enrolments.follow('shown', used);
+      const id = enrolments.follow('shown', used);
       const plain = code.replaceAll(/[\s-]/g, '');
       // Behind the #, which browsers never send to anybody.
       const url = hasPnePage ? `${origin}/pne/#${plain}` : null;
@@ -201,6 +205,11 @@ export class Api {
     'hide-code': ({ body }) => {
       read(Nothing, body);
       this.#hideCode?.();
+      return { value: {} };
+    },
+    compared: ({ body }) => {
+      const { digits, same } = read(Compared, body);
+      this.#parts.gateway.compared(digits, same);
       return { value: {} };
     },
     revoke: ({ body }) => {

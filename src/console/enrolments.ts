@@ -4,7 +4,7 @@
  */
 import { statusOfError } from '../base/errors.ts';
 import { STATUSES } from '../base/statuses.ts';
-import type { PairedPne } from '../nodes/gateway-pairing.ts';
+import type { Comparison, PairedPne } from '../nodes/gateway-pairing.ts';
 import type { EnrolmentView } from './view.ts';
 
 const MAX_KEPT = 8;
@@ -23,21 +23,33 @@ export class Enrolments {
     return this.#list;
   }
 
-  follow(by: EnrolmentView['by'], work: Promise<PairedPne>): void {
+  /** @returns its id */
+  follow(by: EnrolmentView['by'], work: Promise<PairedPne>): number {
     const id = ++this.#lastId;
-    const begun: EnrolmentView = { id, by, state: 'waiting', label: null, meaning: null };
+    const begun: EnrolmentView = { id, by, state: 'waiting', label: null, digits: null, meaning: null };
     this.#list = [begun, ...this.#list].slice(0, MAX_KEPT);
     this.#onChange();
     work.then(
-      ({ label, thumbprint }) =>
-        this.#becomes(id, { state: 'done', label: label ?? thumbprint.slice(0, 16) }),
+      (paired) => this.#becomes(id, { state: 'done', label: nameOf(paired) }),
       (error: unknown) =>
         this.#becomes(id, { state: 'failed', meaning: STATUSES[statusOfError(error)].sentence }),
     );
+    return id;
+  }
+
+  /** A device has the code and waits for its digits to be compared, or does not wait any more. */
+  compares(id: number, comparison: Comparison | undefined): void {
+    const { digits = null } = comparison ?? {};
+    const label = comparison ? nameOf(comparison) : null;
+    this.#becomes(id, { state: comparison ? 'comparing' : 'waiting', label, digits });
   }
 
   #becomes(id: number, change: Partial<EnrolmentView>): void {
     this.#list = this.#list.map((each) => (each.id === id ? { ...each, ...change } : each));
     this.#onChange();
   }
+}
+
+function nameOf({ label, thumbprint }: PairedPne): string {
+  return label ?? thumbprint.slice(0, 16);
 }

@@ -73,9 +73,11 @@ export interface MemberView {
 export interface EnrolmentView {
   readonly id: number;
   readonly by: 'typed' | 'shown';
-  readonly state: 'waiting' | 'done' | 'failed';
-  /** Of a PNE that was enrolled. */
+  readonly state: 'waiting' | 'comparing' | 'done' | 'failed';
+  /** Of a PNE that has the code, or was enrolled. */
   readonly label: string | null;
+  /** What it has to show, while it waits for a yes. */
+  readonly digits: string | null;
   /** Why it failed. */
   readonly meaning: string | null;
 }

@@ -1,6 +1,7 @@
 /**
  * The home gateway's side of a PNE's enrolment (docs/protocol.md §7.2): offer, claim, the server's receipt, acknowledgement.
- * Pure. Both sides prove the code by the records of the link opening at all; the server's commit is the commit point.
+ * Pure. Both sides prove the code by the records of the link opening at all; the server's commit is the commit point. Where
+ * the gateway showed the code, its user compares digits with the PNE's before the server hears of it.
  */
 import { type Bytes, equal } from '../base/bytes.ts';
 import { CpnsError } from '../base/errors.ts';
@@ -14,12 +15,13 @@ import { publicKeyOf, thumbprintOf } from '../security/cose-key.ts';
 import { deriveHomeRms } from '../security/key-schedule.ts';
 import type { Primitives, PublicKey } from '../security/primitives.ts';
 import { openSigned, toBeSigned } from '../security/signed-message.ts';
-import { claimTranscript } from './transcript.ts';
+import { claimTranscript, comparedDigits } from './transcript.ts';
 
 export type GatewayEnrolState =
   | 'opening'
   | 'signing-offer'
   | 'awaiting-claim' // E2
+  | 'comparing'
   | 'awaiting-receipt' // the server's E3
   | 'awaiting-ack' // E4
   | 'done'
@@ -29,6 +31,7 @@ type Kind =
   | 'opened'
   | 'signed'
   | 'EnrolClaim'
+  | 'compared'
   | 'receipt'
   | 'refused'
   | 'EnrolAck'
@@ -41,15 +44,25 @@ type Action =
   | 'signOffer'
   | 'sendOffer'
   | 'takeClaim'
+  | 'takeComparison'
   | 'relayReceipt'
   | 'finish'
+  | 'closeUnanswered'
   | 'closeWithAbort'
   | 'closeQuietly';
 
 export const GATEWAY_ENROL_TABLE: TransitionTable<GatewayEnrolState, Kind, Action> = {
   opening: { ...ENDS, opened: { do: 'signOffer', to: ['signing-offer'] } },
   'signing-offer': { ...ENDS, signed: { do: 'sendOffer', to: ['awaiting-claim'] } },
-  'awaiting-claim': { ...ENDS, EnrolClaim: { do: 'takeClaim', to: ['awaiting-receipt', 'closed'] } },
+  'awaiting-claim': {
+    ...ENDS,
+    EnrolClaim: { do: 'takeClaim', to: ['comparing', 'awaiting-receipt', 'closed'] },
+  },
+  comparing: {
+    ...ENDS,
+    compared: { do: 'takeComparison', to: ['awaiting-receipt', 'closed'] },
+    timeout: { do: 'closeUnanswered', to: ['closed'] },
+  },
   'awaiting-receipt': {
     ...ENDS,
     receipt: { do: 'relayReceipt', to: ['awaiting-ack'] },
@@ -86,11 +99,15 @@ export interface EnrolledPne {
 export interface GatewayEnrolSession {
   readonly primitives: Primitives;
   readonly offer: Offer;
-  /** T of a code that the PNE shows: first 16 bytes of the thumbprint that the claim must have. */
+  /**
+   * T of a code that the PNE shows: first 16 bytes of the thumbprint that the claim must have. Of a code that this gateway
+   * shows there is none, and its user is asked.
+   */
   readonly expectedThumbprint: Bytes | undefined;
   opening?: { readonly th1: Bytes; readonly prk1: Bytes; readonly openG: Bytes; readonly openP: Bytes };
   e1?: Bytes;
   pne?: EnrolledPne;
+  request?: Bytes;
 }
 
 export type GatewayEnrolInput =
@@ -103,6 +120,8 @@ export type GatewayEnrolInput =
     }
   | { readonly kind: 'signed'; readonly signature: Bytes }
   | { readonly kind: 'EnrolClaim' | 'EnrolAck' | 'Abort'; readonly body: Bytes }
+  /** `ok` when the PNE shows the same digits. */
+  | { readonly kind: 'compared'; readonly status: Status }
   | { readonly kind: 'receipt'; readonly receipt: Bytes }
   | { readonly kind: 'refused' | 'failed' | 'linkClosed'; readonly status: Status }
   | { readonly kind: 'timeout' | 'stop' };
@@ -111,11 +130,16 @@ export type GatewayEnrolOutput =
   | CloseOutput
   | { readonly kind: 'sign'; readonly message: Bytes }
   | { readonly kind: 'send'; readonly message: 'EnrolOffer' | 'EnrolReceipt'; readonly body: Bytes }
+  /** Asks the user whether this PNE shows the same six digits; answered by `compared`. */
+  | { readonly kind: 'compare'; readonly digits: string; readonly pne: EnrolledPne }
   /** Posts both OPENs, E1 and E2 under the offer's nonce; answered by `receipt` or `refused`. */
   | { readonly kind: 'claim'; readonly nonce: Bytes; readonly request: Bytes }
   | { readonly kind: 'persistEnrolled'; readonly pne: EnrolledPne }
   | { readonly kind: 'persistAcknowledged'; readonly pne: EnrolledPne; readonly nonce: Bytes }
   | { readonly kind: 'enrolled'; readonly pne: EnrolledPne };
+
+/** How long a user may take to compare two numbers. */
+const COMPARE_WITHIN_MS = 60_000;
 
 type EnrolStep = Step<GatewayEnrolState, GatewayEnrolOutput>;
 type On<K> = Extract<GatewayEnrolInput, { readonly kind: K }>;
@@ -139,7 +163,7 @@ function sendOffer(session: GatewayEnrolSession, input: On<'signed'>): EnrolStep
 /** E2: that it opened proves the code; its key must be the one the code was printed for, where the PNE showed it. */
 function takeClaim(session: GatewayEnrolSession, { body }: BodyInput): EnrolStep {
   return checked(() => {
-    const { primitives, offer } = session;
+    const { primitives } = session;
     const { th1, prk1, openG, openP } = known(session.opening);
     const e1 = known(session.e1);
     const claimed = EnrolClaimPayload.decode(parseSign1(body).payload);
@@ -159,9 +183,22 @@ function takeClaim(session: GatewayEnrolSession, { body }: BodyInput): EnrolStep
       epoch: claimed.epoch,
       rms: deriveHomeRms(primitives, prk1),
     };
-    const request = EnrolmentRequest.encode({ openG, openP, offer: e1, claim: body });
-    return goTo('awaiting-receipt', { kind: 'claim', nonce: offer.nonce, request });
+    session.request = EnrolmentRequest.encode({ openG, openP, offer: e1, claim: body });
+    if (expected) return postClaim(session);
+    return goTo('comparing', {
+      kind: 'compare',
+      digits: comparedDigits(primitives, th1, body),
+      pne: session.pne,
+    });
   });
+}
+
+function takeComparison(session: GatewayEnrolSession, { status }: On<'compared'>): EnrolStep {
+  return status === 'ok' ? postClaim(session) : closeWith(status);
+}
+
+function postClaim({ offer, request }: GatewayEnrolSession): EnrolStep {
+  return goTo('awaiting-receipt', { kind: 'claim', nonce: offer.nonce, request: known(request) });
 }
 
 /** E3: the server has committed; the PNE is on record here before it hears so. */
@@ -202,6 +239,7 @@ export const GATEWAY_ENROL_MACHINE: MachineDefinition<
     opening: 2_000,
     'signing-offer': 5_000,
     'awaiting-claim': 10_000,
+    comparing: COMPARE_WITHIN_MS,
     'awaiting-receipt': 15_000,
     'awaiting-ack': 10_000,
   },
@@ -210,8 +248,10 @@ export const GATEWAY_ENROL_MACHINE: MachineDefinition<
     signOffer: (session, input) => signOffer(session, input as On<'opened'>),
     sendOffer: (session, input) => sendOffer(session, input as On<'signed'>),
     takeClaim: (session, input) => takeClaim(session, input as BodyInput),
+    takeComparison: (session, input) => takeComparison(session, input as On<'compared'>),
     relayReceipt: (session, input) => relayReceipt(session, input as On<'receipt'>),
     finish: (session, input) => finish(session, input as BodyInput),
+    closeUnanswered: () => closeWith('confirmation-timeout'),
     closeWithAbort: (_session, input) => closeWith(endStatus(input)),
     closeQuietly: (_session, input) => closeWith(endStatus(input), false),
   },

@@ -24,12 +24,13 @@ import { deriveHomeRms } from '../security/key-schedule.ts';
 import type { Primitives, PublicKey } from '../security/primitives.ts';
 import { keysFor, pinServerKeys, type ServerKeys } from '../security/server-keys.ts';
 import { type Opened, openSigned, toBeSigned } from '../security/signed-message.ts';
-import { claimTranscript, receiptTranscript } from './transcript.ts';
+import { claimTranscript, comparedDigits, receiptTranscript } from './transcript.ts';
 
 export type PneEnrolState =
   | 'opening'
   | 'awaiting-offer' // E1
   | 'signing-claim'
+  | 'comparing' // until E3
   | 'awaiting-receipt' // E3
   | 'done'
   | 'closed';
@@ -49,7 +50,8 @@ type Action = 'open' | 'takeOffer' | 'sendClaim' | 'takeReceipt' | 'closeWithAbo
 export const PNE_ENROL_TABLE: TransitionTable<PneEnrolState, Kind, Action> = {
   opening: { ...ENDS, opened: { do: 'open', to: ['awaiting-offer'] } },
   'awaiting-offer': { ...ENDS, EnrolOffer: { do: 'takeOffer', to: ['signing-claim', 'closed'] } },
-  'signing-claim': { ...ENDS, signed: { do: 'sendClaim', to: ['awaiting-receipt'] } },
+  'signing-claim': { ...ENDS, signed: { do: 'sendClaim', to: ['comparing', 'awaiting-receipt'] } },
+  comparing: { ...ENDS, EnrolReceipt: { do: 'takeReceipt', to: ['done', 'closed'] } },
   'awaiting-receipt': { ...ENDS, EnrolReceipt: { do: 'takeReceipt', to: ['done', 'closed'] } },
   done: {},
   closed: {},
@@ -81,7 +83,7 @@ export interface PneEnrolSession {
   readonly epoch: number;
   /** Thumbprint of the gateway key that the code was spent on, when it was. */
   readonly spentOn: Bytes | undefined;
-  /** T of a code that the gateway shows: first 16 bytes of its thumbprint. */
+  /** T of a code that the gateway shows: first 16 bytes of its thumbprint. Its user then compares digits with ours. */
   readonly expectedGateway?: Bytes | undefined;
   opening?: { readonly th1: Bytes; readonly prk1: Bytes };
   e1?: Bytes;
@@ -101,6 +103,8 @@ export type PneEnrolOutput =
   | { readonly kind: 'persistSpent'; readonly gatewayThumbprint: Bytes; readonly epoch: number }
   | { readonly kind: 'sign'; readonly message: Bytes }
   | { readonly kind: 'send'; readonly message: 'EnrolClaim' | 'EnrolAck'; readonly body: Bytes }
+  /** To be shown: the gateway's user is asked whether they are the same. */
+  | { readonly kind: 'compare'; readonly digits: string }
   | { readonly kind: 'persistOwnership'; readonly ownership: Ownership }
   | { readonly kind: 'enrolled'; readonly ownership: Ownership };
 
@@ -176,7 +180,10 @@ function claim(session: PneEnrolSession): Bytes {
 function sendClaim(session: PneEnrolSession, input: On<'signed'>): EnrolStep {
   const e2 = assembleSign1(claim(session), input.signature);
   session.e2 = e2;
-  return goTo('awaiting-receipt', { kind: 'send', message: 'EnrolClaim', body: e2 });
+  const send = { kind: 'send', message: 'EnrolClaim', body: e2 } as const;
+  if (!session.expectedGateway) return goTo('awaiting-receipt', send);
+  const digits = comparedDigits(session.primitives, known(session.opening).th1, e2);
+  return goTo('comparing', send, { kind: 'compare', digits });
 }
 
 /** E3: the server's word that this key, at this epoch, is this user's; E4 answers it. */
@@ -237,6 +244,7 @@ export const PNE_ENROL_MACHINE: MachineDefinition<
     opening: 2_000,
     'awaiting-offer': 3_000,
     'signing-claim': 5_000,
+    comparing: 90_000,
     'awaiting-receipt': 25_000,
   },
   table: PNE_ENROL_TABLE,

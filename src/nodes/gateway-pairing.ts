@@ -37,11 +37,30 @@ export interface PairedPne {
   readonly label: string | undefined;
 }
 
-/** One code that was typed in. */
+/** A PNE that proved the code which this gateway shows, and what its user is to see on it. */
+export interface Comparison {
+  readonly digits: string;
+  /** What it calls itself. */
+  readonly label: string | undefined;
+  readonly thumbprint: string;
+}
+
+/** Told of each PNE whose digits are to be compared; `undefined` when that question is over. */
+export type OnComparison = (comparison: Comparison | undefined) => void;
+
+/** What the user is asked at the moment. */
+interface Question extends Comparison {
+  readonly answer: (status: Status) => void;
+}
+
+/** One code that was typed in, or is shown. */
 export interface Pairing {
   readonly secret: Bytes;
   /** T of a code that the PNE shows; of one that this gateway shows nothing is known of the PNE but that it has the code. */
   readonly thumbprintPrefix: Bytes | undefined;
+  /** Who compares the digits of a code that this gateway shows. */
+  readonly onComparison: OnComparison;
+  question: Question | undefined;
   readonly settle: (result: PairedPne | CpnsError) => void;
   /** Why the last attempt failed; the code lives on. */
   lastStatus: Status | undefined;
@@ -56,7 +75,7 @@ export interface Pairing {
 export interface ShownCode {
   readonly secret: Bytes;
   readonly expiresInMs: number;
-  /** Rejects with enrolment-code-spent, or the status of the last attempt, when its time is over. */
+  /** Rejects with enrolment-code-spent, or the status of the last attempt, when its time is over; with user-refused. */
   readonly used: Promise<PairedPne>;
   readonly hide: () => void;
 }
@@ -93,14 +112,14 @@ export class Pairings {
     const { kind, secret, thumbprintPrefix } = parseEnrolmentCode(this.#options.primitives, codeText);
     if (kind !== 'pne') throw new CpnsError('enrolment-code-wrong', 'this code is shown by a gateway');
     if (this.#codes.size >= MAX_CODES) throw new CpnsError('busy', 'too many codes at once');
-    return this.#wait(secret, thumbprintPrefix);
+    return this.#wait(secret, thumbprintPrefix, () => {});
   }
 
-  /** A code that this gateway shows; the one before is void. Its PNE is the first that proves it. */
-  show(): ShownCode {
+  /** A code that this gateway shows; the one before is void. Its PNE is the first that proves it and shows the same digits. */
+  show(onComparison: OnComparison): ShownCode {
     this.shown?.settle(new CpnsError('enrolment-code-spent', 'another code is shown'));
     const secret = this.#options.primitives.randomBytes(ENROLMENT_SECRET_BYTES);
-    const used = this.#wait(secret, undefined);
+    const used = this.#wait(secret, undefined, onComparison);
     const hide = () =>
       this.#codes.get(toHex(secret))?.settle(new CpnsError('enrolment-code-spent', 'it was taken back'));
     return { secret, expiresInMs: CODE_LIFE_MS, used, hide };
@@ -111,7 +130,19 @@ export class Pairings {
     return [...this.#codes.values()].find(({ thumbprintPrefix }) => thumbprintPrefix === undefined);
   }
 
-  #wait(secret: Bytes, thumbprintPrefix: Bytes | undefined): Promise<PairedPne> {
+  /**
+   * The user's word on the PNE that is asked about. A no takes the code back: somebody else has read it.
+   * @throws CpnsError unknown-transaction when nobody with these digits waits
+   */
+  compared(digits: string, same: boolean): void {
+    const pairing = this.shown;
+    if (pairing?.question?.digits !== digits)
+      throw new CpnsError('unknown-transaction', 'no device with these digits waits');
+    pairing.question.answer(same ? 'ok' : 'user-refused');
+    if (!same) pairing.settle(new CpnsError('user-refused', 'the digits were not the same'));
+  }
+
+  #wait(secret: Bytes, thumbprintPrefix: Bytes | undefined, onComparison: OnComparison): Promise<PairedPne> {
     const key = toHex(secret);
     return new Promise((resolve, reject) => {
       const settle = (result: PairedPne | CpnsError) => {
@@ -119,6 +150,7 @@ export class Pairings {
         if (!pairing) return;
         clearTimeout(pairing.timer);
         this.#codes.delete(key);
+        pairing.question?.answer('enrolment-code-spent');
         if (result instanceof CpnsError) reject(result);
         else resolve(result);
       };
@@ -127,6 +159,8 @@ export class Pairings {
       this.#codes.set(key, {
         secret,
         thumbprintPrefix,
+        onComparison,
+        question: undefined,
         settle,
         lastStatus: undefined,
         unacknowledged: undefined,
@@ -194,6 +228,7 @@ export class Pairings {
       expectedThumbprint: pairing.thumbprintPrefix,
     });
     type On<K> = Extract<GatewayEnrolOutput, { readonly kind: K }>;
+    let asked: Question | undefined;
     const driver = new MachineDriver(
       machine,
       {
@@ -208,6 +243,10 @@ export class Pairings {
               driver.feed({ kind: 'refused', status });
             },
           );
+        },
+        compare: ({ digits, pne }: On<'compare'>) => {
+          const answer = (status: Status): void => driver.feed({ kind: 'compared', status });
+          asked = ask(pairing, { digits, label: pne.pneId, thumbprint: toHex(pne.thumbprint) }, answer);
         },
         persistEnrolled: ({ pne }: On<'persistEnrolled'>) => {
           home.savePne(this.#record(pne));
@@ -225,6 +264,11 @@ export class Pairings {
       },
       clock,
     );
+    driver.onStep = (before) => {
+      if (before !== 'comparing' || asked === undefined || pairing.question !== asked) return;
+      pairing.question = undefined;
+      pairing.onComparison(undefined);
+    };
     const { th1, prk1, openG, openP } = opened;
     driver.feed({ kind: 'opened', th1, prk1, openG, openP });
     return driver as AnyMachineDriver;
@@ -242,4 +286,19 @@ export class Pairings {
       enrolledAt: this.#options.clock.wallSeconds(),
     };
   }
+}
+
+/** Asks the user, about one PNE at a time. @returns undefined when another is being asked about */
+function ask(
+  pairing: Pairing,
+  comparison: Comparison,
+  answer: (status: Status) => void,
+): Question | undefined {
+  if (pairing.question) {
+    answer('busy');
+    return undefined;
+  }
+  pairing.question = { ...comparison, answer };
+  pairing.onComparison(comparison);
+  return pairing.question;
 }

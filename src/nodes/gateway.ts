@@ -28,7 +28,7 @@ import type { GatewayEvent } from './gateway-events.ts';
 import { type GatewayIdentity, readGatewayIdentity } from './gateway-identity.ts';
 import { Invitations } from './gateway-invitations.ts';
 import { GatewayLinks, type LinkPurpose } from './gateway-links.ts';
-import { type PairedPne, Pairings, type ShownCode } from './gateway-pairing.ts';
+import { type OnComparison, type PairedPne, Pairings, type ShownCode } from './gateway-pairing.ts';
 import { openRadios, type Radios } from './gateway-radios.ts';
 import { Registrations } from './gateway-registrations.ts';
 import { ServerKeyLearner, signedIn } from './gateway-server-keys.ts';
@@ -367,20 +367,29 @@ export class GatewayNode {
 
   /**
    * Shows a code for a PNE that connects by itself; the one before is void.
+   * @param onComparison told of the PNE that proved it, which waits a minute for {@link compared}
    * @returns the code, and `used`, which rejects as {@link pair} does
    * @throws CpnsError conflict when this gateway is no GATT peripheral
    */
-  showCode(): Omit<ShownCode, 'secret'> & { readonly code: string } {
+  showCode(onComparison: OnComparison): Omit<ShownCode, 'secret'> & { readonly code: string } {
     if (!this.#taker)
       throw new CpnsError('conflict', 'no PNE can connect to this gateway: set as = "peripheral" or "both"');
     const { primitives, signer } = this.#parts;
-    const { secret, ...shown } = this.#pairings.show();
+    const { secret, ...shown } = this.#pairings.show(onComparison);
     const again = () => this.#taker?.reannounce();
     shown.used.then(again, again);
     again();
     const thumbprint = thumbprintOf(primitives, signer.publicKey);
     const code = formatEnrolmentCode(createEnrolmentCode(primitives, 'gateway', thumbprint, secret));
     return { ...shown, code };
+  }
+
+  /**
+   * The user's word: whether the PNE that proved the code shows these digits. A no takes the code back.
+   * @throws CpnsError unknown-transaction when nobody with these digits waits
+   */
+  compared(digits: string, same: boolean): void {
+    this.#pairings.compared(digits, same);
   }
 
   /** Sends data to a member. @param pnId hex @throws CpnsError link-lost */

@@ -7,6 +7,8 @@ import type { Status } from '../base/statuses.ts';
 import type { KnownJoin } from '../establishment/pne-types.ts';
 
 export type PneLinkEvent =
+  /** To be shown: the user of the gateway, which shows the code, is asked whether it shows the same digits. */
+  | { readonly kind: 'comparing'; readonly digits: string }
   | { readonly kind: 'enrolled'; readonly userLabel: string; readonly homeAddress: string }
   | { readonly kind: 'joined' | 'resumed' | 'updated'; readonly pnId: string; readonly version: number }
   | { readonly kind: 'refused'; readonly pnId: string; readonly status: Status }

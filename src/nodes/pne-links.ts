@@ -207,6 +207,7 @@ export class PneLinks {
         ...session.effects,
         persistSpent: (out: On<'persistSpent'>) =>
           this.#options.store.spendCode(out.gatewayThumbprint, out.epoch),
+        compare: ({ digits }: On<'compare'>) => this.#emit({ kind: 'comparing', digits }),
         persistOwnership: (out: On<'persistOwnership'>) => this.#own(out.ownership),
         enrolled: (out: On<'enrolled'>) => {
           this.#proven();

@@ -276,6 +276,13 @@ describe('the console’s page', function () {
     await checkAccess(page);
     const pne = await site.network.pne('Phone', { bluetooth: { as: 'central' } });
     pne.useCode(code);
+    await region('Add a device').getByText('“Phone” has the code.').waitFor();
+    await picture('5-compare');
+    await checkAccess(page);
+    const digits = (await page.locator('#digits').textContent())?.replace(' ', '');
+    const shown = site.network.events.find(({ kind }) => kind === 'comparing') as { readonly digits: string };
+    assert.equal(digits, shown.digits);
+    await button('The same').click();
     await pne.enrolled;
     await region('Add a device').getByText('“Phone” is yours now.').waitFor();
     await page.getByRole('img', { name: 'QR of the code' }).waitFor({ state: 'detached' });

@@ -61,6 +61,7 @@ describe('the console’s server', function () {
         'withdraw-report',
         'pair',
         'show-code',
+        'compared',
         'revoke',
         'password',
         'logout',

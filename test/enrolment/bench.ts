@@ -25,6 +25,8 @@ export class Enrolment {
   e1: Bytes = EMPTY;
   e2: Bytes = EMPTY;
   spentOn: Bytes | undefined;
+  /** Whose code it is; of a gateway's the digits are compared. */
+  codeOf: 'pne' | 'gateway' = 'pne';
   expected: Bytes = this.table.operator.thumbprintOf(this.table.pne).slice(0, 16);
   last: readonly Out[] = [];
   readonly nowMs = 1_000;
@@ -47,6 +49,10 @@ export class Enrolment {
       capability: undefined,
       epoch: 1,
       spentOn: this.spentOn,
+      expectedGateway:
+        this.codeOf === 'gateway'
+          ? this.table.operator.thumbprintOf(this.table.gateway).slice(0, 16)
+          : undefined,
     };
   }
 
@@ -57,7 +63,8 @@ export class Enrolment {
       ...{ serverKeys: [coseKeyOf(operator.server.publicKey)], homeAddress, userLabel: 'bob', credential },
       nonce: new Uint8Array(16),
     };
-    const session = { primitives: PRIMITIVES, offer, expectedThumbprint: this.expected };
+    const expectedThumbprint = this.codeOf === 'pne' ? this.expected : undefined;
+    const session = { primitives: PRIMITIVES, offer, expectedThumbprint };
     return new Machine<object, GatewayEnrolState, GatewayEnrolInput, Out, string>(
       GATEWAY_ENROL_MACHINE as never,
       session,
@@ -170,16 +177,34 @@ export const GATEWAY_STATES: readonly GatewayEnrolState[] = [
   'done',
 ];
 
+/** A PNE that has taken some steps. @param codeOf who shows the code */
+export function pneOf(codeOf: 'pne' | 'gateway', ...steps: typeof PNE_STEPS): PneBench {
+  const bench: PneBench = new Bench((world) => {
+    world.codeOf = codeOf;
+    return world.pne() as never;
+  });
+  for (const step of steps) bench.feed(step(bench));
+  return bench;
+}
+
 export function pneAt(state: PneEnrolState): PneBench {
-  const bench: PneBench = new Bench((world) => world.pne() as never);
-  if (state === 'closed') bench.feed({ kind: 'stop' });
-  else for (const step of PNE_STEPS.slice(0, PNE_STATES.indexOf(state))) bench.feed(step(bench));
+  if (state === 'comparing') return pneOf('gateway', ...PNE_STEPS.slice(0, 3));
+  if (state === 'closed') return pneOf('pne', () => ({ kind: 'stop' }));
+  return pneOf('pne', ...PNE_STEPS.slice(0, PNE_STATES.indexOf(state)));
+}
+
+/** A gateway that has taken some steps. @param codeOf who shows the code */
+export function gatewayOf(codeOf: 'pne' | 'gateway', ...steps: typeof GATEWAY_STEPS): GatewayBench {
+  const bench: GatewayBench = new Bench((world) => {
+    world.codeOf = codeOf;
+    return world.gateway() as never;
+  });
+  for (const step of steps) bench.feed(step(bench));
   return bench;
 }
 
 export function gatewayAt(state: GatewayEnrolState): GatewayBench {
-  const bench: GatewayBench = new Bench((world) => world.gateway() as never);
-  if (state === 'closed') bench.feed({ kind: 'stop' });
-  else for (const step of GATEWAY_STEPS.slice(0, GATEWAY_STATES.indexOf(state))) bench.feed(step(bench));
-  return bench;
+  if (state === 'comparing') return gatewayOf('gateway', ...GATEWAY_STEPS.slice(0, 3));
+  if (state === 'closed') return gatewayOf('pne', () => ({ kind: 'stop' }));
+  return gatewayOf('pne', ...GATEWAY_STEPS.slice(0, GATEWAY_STATES.indexOf(state)));
 }

@@ -22,12 +22,14 @@ import {
   GATEWAY_STEPS,
   type GatewayBench,
   gatewayAt,
+  gatewayOf,
   type Out,
   offerOf,
   PNE_STATES,
   PNE_STEPS,
   type PneBench,
   pneAt,
+  pneOf,
   signature,
 } from './bench.ts';
 
@@ -42,14 +44,14 @@ const ENDS: readonly (readonly [End, string])[] = [
   [{ kind: 'linkClosed', status: 'link-lost' }, 'close link-lost'],
   [{ kind: 'stop' }, 'close shutting-down, abort'],
 ];
-const endsAt = <S extends string, B>(states: readonly S[]): Row<B, S, End>[] =>
+const endsAt = <S extends string, B>(states: readonly S[], timeout?: string): Row<B, S, End>[] =>
   states.flatMap((at) =>
     ENDS.map(([input, says]) => ({
       at,
       on: input.kind,
       input: () => input,
       to: 'closed' as S,
-      says: [says],
+      says: [(input.kind === 'timeout' && timeout) || says],
     })),
   );
 
@@ -73,7 +75,7 @@ const END_KINDS = ['Abort', 'failed', 'timeout', 'linkClosed', 'stop'] as const;
 checkTable<object, PneEnrolState, PneEnrolInput, Out, string, PneBench>(PNE_ENROL_MACHINE as never, {
   enter: pneAt,
   rows: [
-    ...(endsAt<PneEnrolState, PneBench>(PNE_STATES.slice(0, -1)) as Row<
+    ...(endsAt<PneEnrolState, PneBench>([...PNE_STATES.slice(0, -1), 'comparing']) as Row<
       PneBench,
       PneEnrolState,
       PneEnrolInput
@@ -93,13 +95,29 @@ checkTable<object, PneEnrolState, PneEnrolInput, Out, string, PneBench>(PNE_ENRO
       to: 'closed',
       says: ['close malformed, abort'],
     },
-    {
-      at: 'awaiting-receipt',
-      on: 'EnrolReceipt',
+    ...(['awaiting-receipt', 'comparing'] as const).map((at) => ({
+      at,
+      on: 'EnrolReceipt' as const,
       when: 'malformed',
-      input: () => ({ kind: 'EnrolReceipt', body: GARBAGE }),
-      to: 'closed',
+      input: () => ({ kind: 'EnrolReceipt' as const, body: GARBAGE }),
+      to: 'closed' as const,
       says: ['close malformed, abort'],
+    })),
+    {
+      at: 'signing-claim',
+      on: 'signed',
+      when: 'the gateway shows the code',
+      bench: () => pneOf('gateway', ...PNE_STEPS.slice(0, 2)),
+      input: ({ world }) => signature(world, 'pne'),
+      to: 'comparing',
+      says: ['send EnrolClaim', 'compare'],
+    },
+    {
+      at: 'comparing',
+      on: 'EnrolReceipt',
+      input: ({ world }) => ({ kind: 'EnrolReceipt', body: world.receipt() }),
+      to: 'done',
+      says: ['persistOwnership', 'send EnrolAck', 'enrolled', 'close ok'],
     },
   ],
   kinds: [...PNE_KINDS, ...END_KINDS],
@@ -120,6 +138,36 @@ checkTable<object, GatewayEnrolState, GatewayEnrolInput, Out, string, GatewayBen
         GatewayEnrolState,
         GatewayEnrolInput
       >[]),
+      ...(endsAt<GatewayEnrolState, GatewayBench>(['comparing'], 'close confirmation-timeout, abort') as Row<
+        GatewayBench,
+        GatewayEnrolState,
+        GatewayEnrolInput
+      >[]),
+      {
+        at: 'awaiting-claim',
+        on: 'EnrolClaim',
+        when: 'this gateway shows the code',
+        bench: () => gatewayOf('gateway', ...GATEWAY_STEPS.slice(0, 2)),
+        input: ({ world }) => ({ kind: 'EnrolClaim', body: claimOf(world) }),
+        to: 'comparing',
+        says: ['compare'],
+      },
+      {
+        at: 'comparing',
+        on: 'compared',
+        when: 'the same',
+        input: () => ({ kind: 'compared', status: 'ok' }),
+        to: 'awaiting-receipt',
+        says: ['claim'],
+      },
+      {
+        at: 'comparing',
+        on: 'compared',
+        when: 'not the same',
+        input: () => ({ kind: 'compared', status: 'user-refused' }),
+        to: 'closed',
+        says: ['close user-refused, abort'],
+      },
       ...GATEWAY_STEPS.map((input, i) => ({
         at: GATEWAY_STATES[i] ?? 'done',
         on: GATEWAY_KINDS[i] ?? 'opened',
@@ -151,7 +199,7 @@ checkTable<object, GatewayEnrolState, GatewayEnrolInput, Out, string, GatewayBen
         says: ['close cannot-persist'],
       },
     ],
-    kinds: [...GATEWAY_KINDS, 'refused', ...END_KINDS],
+    kinds: [...GATEWAY_KINDS, 'compared', 'refused', ...END_KINDS],
     unexpected: 'unexpected-message',
     stray: (kind, { world }): GatewayEnrolInput =>
       kind === 'opened'

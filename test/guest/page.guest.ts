@@ -122,7 +122,13 @@ describe('the PNE’s page on the kernel of the guest', function () {
   };
 
   it('enrols with the code that its home gateway shows', async () => {
-    const { code, used } = home.showCode();
+    const { code, used } = home.showCode((comparison) => {
+      if (comparison) void compare(comparison.digits);
+    });
+    const compare = async (digits: string) => {
+      const shown = await page.locator('#digits').textContent();
+      home.compared(digits, shown?.replace(' ', '') === digits);
+    };
     chooser.address = addresses[1] ?? '';
     await page.getByLabel('Code of your home gateway').fill(code);
     await button('Take this code').click();

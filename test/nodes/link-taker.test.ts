@@ -53,7 +53,7 @@ describe('a peripheral that takes links', function () {
     try {
       const home = await network.gateway('Alice', 'Hall', { bluetooth: { as: 'peripheral' } });
       const pne = await network.pne('Phone', { bluetooth: { as: 'central' } });
-      const { code, used } = home.showCode();
+      const { code, used } = network.showCode(home);
       pne.useCode(code);
       await used;
       await network.gateway('Bob', 'Kitchen', { bluetooth: { as: 'peripheral' }, pn: { invite: true } });

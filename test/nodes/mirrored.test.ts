@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import type { Status } from '../../src/base/statuses.ts';
 import type { DeclineStatus } from '../../src/establishment/pne-types.ts';
 import type { GatewayNode } from '../../src/nodes/gateway.ts';
+import type { Comparison } from '../../src/nodes/gateway-pairing.ts';
 import type { PneNode } from '../../src/nodes/pne.ts';
 import { createEnrolmentCode, parseEnrolmentCode } from '../../src/security/enrolment-code.ts';
 import { nodePrimitives } from '../../src/security/primitives-node.ts';
@@ -12,13 +13,6 @@ const PERIPHERAL = { bluetooth: { as: 'peripheral' } } as const;
 const CENTRAL = { bluetooth: { as: 'central' } } as const;
 const INVITING = { ...PERIPHERAL, pn: { invite: true } } as const;
 
-/** As a person would: reads the code off the gateway and types it in at the PNE. */
-async function enrol(pne: PneNode, home: GatewayNode): Promise<void> {
-  const { code, used } = home.showCode();
-  pne.useCode(code);
-  await Promise.all([used, pne.enrolled]);
-}
-
 describe('the mirrored arrangement', function () {
   this.timeout(30_000);
   let network: TestNetwork;
@@ -26,6 +20,13 @@ describe('the mirrored arrangement', function () {
     network = await TestNetwork.open();
   });
   afterEach(() => network.close());
+
+  /** As a person would: reads the code off the gateway, types it in at the PNE, and compares what both show. */
+  async function enrol(pne: PneNode, home: GatewayNode): Promise<void> {
+    const { code, used } = network.showCode(home);
+    pne.useCode(code);
+    await Promise.all([used, pne.enrolled]);
+  }
 
   const member = (pne: PneNode) => () => pne.status().memberships[0]?.version === 1;
   const named = (name: string) => network.trace.filter((event) => event.name === name);
@@ -105,7 +106,7 @@ describe('the mirrored arrangement', function () {
     const home = await network.gateway('Alice', 'Hall', PERIPHERAL);
     const other = await network.gateway('Bob', 'Kitchen', PERIPHERAL);
     const pne = await network.pne('Phone', CENTRAL);
-    const [ours, theirs] = [home.showCode(), other.showCode()];
+    const [ours, theirs] = [network.showCode(home), network.showCode(other)];
     for (const { used } of [ours, theirs]) used.catch(() => {});
     // T of one and S of the other, with a checksum that fits: what a gateway that saw the code could not make the PNE type in.
     pne.useCode(spliced(ours.code, theirs.code));
@@ -114,16 +115,60 @@ describe('the mirrored arrangement', function () {
     assert.deepEqual(other.pnes(), []);
   });
 
+  it('asks the user of the gateway about the digits before the server hears of it, and a no takes the code back', async () => {
+    const home = await network.gateway('Alice', 'Hall', PERIPHERAL);
+    const pne = await network.pne('Phone', CENTRAL);
+    const asked: (Comparison | undefined)[] = [];
+    const { code, used } = home.showCode((comparison) => asked.push(comparison));
+    const refused = assert.rejects(used, { status: 'user-refused' });
+    pne.useCode(code);
+    await network.until('the question', () => asked.length === 1);
+    const shown = network.events.find(({ kind }) => kind === 'comparing') as { readonly digits: string };
+    assert.equal(asked[0]?.digits, shown.digits);
+    assert.match(shown.digits, /^\d{6}$/);
+    assert.equal(asked[0]?.label, 'Phone');
+    assert.equal(asked[0]?.thumbprint, pne.status().thumbprint);
+    const other = String((Number(shown.digits) + 1) % 1_000_000).padStart(6, '0');
+    assert.throws(() => home.compared(other, true), { status: 'unknown-transaction' });
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    const posts = () => network.trace.filter(({ name }) => /^EnrolmentRequest|^EnrolReceipt/.test(name));
+    assert.deepEqual(posts(), []);
+    home.compared(shown.digits, false);
+    await refused;
+    await network.until('the refusal', ended('user-refused'));
+    assert.deepEqual(asked.slice(1), [undefined]);
+    assert.throws(() => home.compared(shown.digits, true), { status: 'unknown-transaction' });
+    assert.deepEqual(home.pnes(), []);
+    assert.equal(pne.status().owner, undefined);
+  });
+
+  it('a code that is taken back while a device waits for its digits is void at once', async () => {
+    const home = await network.gateway('Alice', 'Hall', PERIPHERAL);
+    const pne = await network.pne('Phone', CENTRAL);
+    let waits = false;
+    const { code, used, hide } = home.showCode((comparison) => {
+      waits = comparison !== undefined;
+    });
+    const spent = assert.rejects(used, { status: 'enrolment-code-spent' });
+    pne.useCode(code);
+    await network.until('the question', () => waits);
+    hide();
+    await spent;
+    await network.until('the refusal', ended('enrolment-code-spent'));
+    assert.equal(waits, false);
+    assert.deepEqual(home.pnes(), []);
+  });
+
   it('takes a code of its own kind only, and only where it is to be taken', async () => {
     const scanning = await network.gateway('Alice', 'Hall');
     const shown = await network.gateway('Bob', 'Kitchen', PERIPHERAL);
     const advertising = await network.pne('Watch');
     const phone = await network.pne('Phone', CENTRAL);
-    const { code, used } = shown.showCode();
+    const { code, used } = network.showCode(shown);
     used.catch(() => {});
     assert.throws(() => advertising.useCode(code), { status: 'conflict' });
     assert.throws(() => phone.startEnrolment(), { status: 'conflict' });
-    assert.throws(() => scanning.showCode(), { status: 'conflict' });
+    assert.throws(() => network.showCode(scanning), { status: 'conflict' });
     assert.throws(() => phone.useCode(advertising.startEnrolment().code), { status: 'enrolment-code-wrong' });
     await assert.rejects(shown.pair(code), { status: 'conflict' });
   });

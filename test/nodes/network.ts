@@ -178,6 +178,18 @@ export class TestNetwork {
     return pne;
   }
 
+  /** A code that a gateway shows; its user finds the digits the same where a PNE of this network shows them. */
+  showCode(home: GatewayNode): ReturnType<GatewayNode['showCode']> {
+    return home.showCode((comparison) => {
+      if (comparison === undefined) return;
+      const { digits } = comparison;
+      home.compared(
+        digits,
+        this.events.some((event) => event.kind === 'comparing' && event.digits === digits),
+      );
+    });
+  }
+
   /** Settles when the condition holds; looked at often, for what has no event. */
   async until(what: string, holds: () => boolean, limitMs = 8_000): Promise<void> {
     const endAt = performance.now() + limitMs;

@@ -57,6 +57,9 @@ export function startPairing(
           else driver.feed({ kind: 'refused', status: answer.status });
         },
       ),
+    compare: (): void => {
+      driver.feed({ kind: 'compared', status: 'ok' });
+    },
     persistEnrolled: ({ pne }) => {
       const { thumbprint, key, pneId, capability, epoch, rms } = pne;
       store.home.savePne({

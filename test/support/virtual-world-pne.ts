@@ -199,6 +199,7 @@ export class VirtualPne {
       {
         ...session.effects,
         persistSpent: (out) => this.store.spendCode(out.gatewayThumbprint, out.epoch),
+        compare: ({ digits }) => this.world.say(this.name, `shows ${digits}`),
         persistOwnership: ({ ownership }) => {
           const { offer, userLabel, epoch: claimed, rms, serverTime } = ownership;
           const stored = { offer, userLabel, epoch: claimed, homeRms: rms, serverKeysStatement: undefined };

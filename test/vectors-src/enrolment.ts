@@ -3,7 +3,7 @@
  * (docs/protocol.md §2.2, §7, §8).
  */
 import { concat } from '../../src/base/bytes.ts';
-import { claimTranscript, receiptTranscript } from '../../src/enrolment/transcript.ts';
+import { claimTranscript, comparedDigits, receiptTranscript } from '../../src/enrolment/transcript.ts';
 import {
   EnrolAck,
   EnrolClaimPayload,
@@ -94,6 +94,7 @@ function enrolment() {
     p2g,
     e1: { ...e1, ...record('EnrolOffer', e1.sign1, g2p, 0) },
     e2: { ...e2, ...record('EnrolClaim', e2.sign1, p2g, 0) },
+    comparedDigits: comparedDigits(primitives, th1, e2.sign1),
     https: {
       path: 'enrolments/{nonce}',
       nonce,

@@ -148,16 +148,37 @@ describe('the PNE’s page', function () {
     await page.getByText('This is not a code.').waitFor();
     await site.checkAccess();
     const other = await site.network.gateway('Bob', 'Kitchen', { bluetooth: { as: 'peripheral' } });
-    const { code, used } = other.showCode();
+    const { code, used } = site.showCode(other);
     used.catch(() => {});
     await other.close();
     const home = await site.network.gateway('Carol', 'Attic', { bluetooth: { as: 'peripheral' } });
-    const { used: unused } = home.showCode();
+    const { used: unused } = site.showCode(home);
     unused.catch(() => {});
     await site.enter(code);
     await heading('What came could not be decrypted').waitFor();
     await site.picture('2-wrong-code');
     await site.checkAccess();
+    assert.deepEqual(home.pnes(), []);
+  });
+
+  it('shows the number that the gateway shows, and stays nobody’s when it is not the same', async () => {
+    const home = await site.home();
+    let asked: string | undefined;
+    const { code, used } = home.showCode((comparison) => {
+      asked ??= comparison?.digits;
+    });
+    const refused = assert.rejects(used, { status: 'user-refused' });
+    await site.enter(code);
+    await heading('Compare this number').waitFor();
+    await site.picture('2-compare');
+    await site.checkAccess();
+    const shown = await site.page.locator('#digits').textContent();
+    assert.equal(shown?.replace(' ', ''), asked);
+    home.compared(asked ?? '', false);
+    await refused;
+    await heading('At your home gateway somebody said that the numbers are not the same.').waitFor();
+    await button('Enter a code').click();
+    await site.page.getByLabel('Code of your home gateway').waitFor();
     assert.deepEqual(home.pnes(), []);
   });
 
@@ -208,7 +229,7 @@ describe('the PNE’s page', function () {
 
   it('tells who refused: the operator, a gateway that invites nobody, a code that was used', async () => {
     const home = await site.home();
-    const { code, used } = home.showCode();
+    const { code, used } = site.showCode(home);
     await site.enter(code);
     await used;
     await button('Go on').click();

@@ -93,9 +93,21 @@ export class Site {
     await page.getByRole('button', { name: 'Choose my home gateway' }).click();
   }
 
+  /** A code on the gateway's display; its user finds the digits the same where the page shows them. */
+  showCode(home: GatewayNode): ReturnType<GatewayNode['showCode']> {
+    return home.showCode((comparison) => {
+      if (comparison) void this.#compare(home, comparison.digits);
+    });
+  }
+
+  async #compare(home: GatewayNode, digits: string): Promise<void> {
+    const shown = await this.page.locator('#digits').textContent();
+    home.compared(digits, shown?.replace(' ', '') === digits);
+  }
+
   /** From the code on the gateway's display to an owned device. */
   async enrol(home: GatewayNode): Promise<void> {
-    const { code, used } = home.showCode();
+    const { code, used } = this.showCode(home);
     const { page } = this;
     await this.enter(code);
     await page.getByRole('heading', { name: 'This device is now Alice’s' }).waitFor();

@@ -1,13 +1,16 @@
 /**
- * `cpns gateway qr`: has the running gateway show a code, draws it, and waits until it was used. The code goes to the
- * terminal and into files that only the user can read, never into a log.
+ * `cpns gateway qr`: has the running gateway show a code, draws it, asks whether the device that has it shows the same
+ * digits, and waits until it was used. The code goes to the terminal and into files that only the user can read, never
+ * into a log.
  */
 import { rmSync, writeFileSync } from 'node:fs';
-import { callControl } from '../../nodes/control-socket.ts';
+import { ControlError, callControl } from '../../nodes/control-socket.ts';
+import type { Comparison } from '../../nodes/gateway-pairing.ts';
 import { qrTextOf } from '../../security/enrolment-code.ts';
-import { drawQr } from '../enrol-display.ts';
+import { digitsInGroups, drawQr } from '../enrol-display.ts';
 import { InterruptedError, UsageError } from '../exit-codes.ts';
 import { fields, print } from '../output.ts';
+import { Asker } from '../prompt.ts';
 import { qrPng } from '../qr-png.ts';
 import { existingState, type RoleOptions } from '../roles.ts';
 
@@ -23,6 +26,9 @@ interface Shown {
   readonly expiresInMs: number;
 }
 
+/** `comparing` is null when that question is over. */
+type QrEvent = Shown | { readonly comparing: Comparison | null };
+
 export async function gatewayQr(options: Options): Promise<void> {
   if (!process.stdout.isTTY && !options.print && !options.json) {
     throw new UsageError(
@@ -33,20 +39,24 @@ export async function gatewayQr(options: Options): Promise<void> {
   const ended = new AbortController();
   const interrupt = () => ended.abort(new InterruptedError());
   process.once('SIGINT', interrupt);
+  const stateDir = existingState('gateway', options);
+  let asker: Asker | undefined;
+  const onEvent = (event: unknown) => {
+    const qrEvent = event as QrEvent;
+    if ('code' in qrEvent) return show(qrEvent, page, options);
+    asker?.close();
+    const { comparing } = qrEvent;
+    if (!comparing) return;
+    if (options.json) process.stdout.write(`${JSON.stringify({ comparing })}\n`);
+    asker = new Asker();
+    compare(stateDir, comparing, asker).catch((error) => ended.abort(error));
+  };
   try {
-    const onEvent = (shown: unknown) => show(shown as Shown, page, options);
-    const paired = await callControl(
-      existingState('gateway', options),
-      'show-code',
-      {},
-      {
-        onEvent,
-        signal: ended.signal,
-      },
-    );
+    const paired = await callControl(stateDir, 'show-code', {}, { onEvent, signal: ended.signal });
     print(options.json, paired, () => `enrolled\n${fields(paired as object)}`);
   } finally {
     process.off('SIGINT', interrupt);
+    asker?.close();
     if (options.png !== undefined) rmSync(options.png, { force: true });
   }
 }
@@ -76,4 +86,24 @@ function show({ code, expiresInMs }: Shown, page: URL | undefined, options: Opti
   process.stdout.write(
     `${lines.join('\n')}\n\nIt lives for ${minutes} minutes and enrols once. Ctrl-C takes it back.\n`,
   );
+}
+
+/** Where input has ended nobody has compared: that is a no. */
+async function compare(stateDir: string, { digits, label, thumbprint }: Comparison, asker: Asker) {
+  const name = label === undefined ? `A device without a name (${thumbprint.slice(0, 16)})` : `"${label}"`;
+  process.stderr.write(
+    `\n${name} has the code. Look at your device: the number here is  ${digitsInGroups(digits)}\n`,
+  );
+  for (;;) {
+    const typed = (await asker.ask('Does it show the same number? [y/n] '))?.trim().toLowerCase() ?? 'n';
+    if (!/^(y|yes|n|no)$/.test(typed)) continue;
+    asker.close();
+    return callControl(stateDir, 'compared', { digits, same: typed.startsWith('y') }).catch(unlessOver);
+  }
+}
+
+/** The device went away, or its minute was over, before the answer came. */
+function unlessOver(error: unknown): void {
+  if (!(error instanceof ControlError && error.status === 'unknown-transaction')) throw error;
+  process.stderr.write('it does not wait any more; it may try again while the code lives\n');
 }

@@ -114,10 +114,15 @@ function handlersOf(node: GatewayNode, watchers: Set<Watcher>): ControlHandlers 
   return {
     status: () => ({ ...node.status(), approvals: node.approvals().map(approvalView) }),
     'show-code': ({ emit, signal }) => {
-      const { used, hide, ...shown } = node.showCode();
+      const { used, hide, ...shown } = node.showCode((comparing) => emit({ comparing: comparing ?? null }));
       signal.addEventListener('abort', hide);
       emit(shown);
       return used;
+    },
+    compared: ({ params }) => {
+      const digits = textParam(params, 'digits');
+      node.compared(digits, flagParam(params, 'same'));
+      return null;
     },
     pair: ({ params }) => node.pair(textParam(params, 'code')),
     pnes: () => node.pnes(),

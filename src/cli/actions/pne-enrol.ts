@@ -8,12 +8,12 @@ import { type PneConfig, PneSchema } from '../../config/pne-config.ts';
 import { callControl, lockState, NoDaemonError } from '../../nodes/control-socket.ts';
 import { openPne } from '../../nodes/pne.ts';
 import { keyLogWriter, type RadioOptions } from '../daemon.ts';
-import { enrolmentDisplay } from '../enrol-display.ts';
+import { digitsInGroups, enrolmentDisplay } from '../enrol-display.ts';
 import { InterruptedError, UsageError } from '../exit-codes.ts';
 import { withProgress } from '../output.ts';
 import { readOneLine } from '../prompt.ts';
 import { createState, loadRoleConfig, type RoleOptions } from '../roles.ts';
-import { pneSide } from './pne-run.ts';
+import { pneSide, refusalOfCode } from './pne-run.ts';
 import { makePne } from './pne-setup.ts';
 
 interface Options extends RoleOptions, RadioOptions {
@@ -50,7 +50,8 @@ export async function pneEnrol(options: Options): Promise<void> {
 async function viaDaemon(options: Options, signal: AbortSignal): Promise<Owner> {
   const stateDir = createState('pne', options);
   const takesCode = (await callControl(stateDir, 'takes-code')) as boolean;
-  const waiting = callControl(stateDir, 'wait-enrolled', {}, { signal });
+  const onEvent = (event: unknown) => showDigits((event as { readonly digits: string }).digits);
+  const waiting = callControl(stateDir, 'wait-enrolled', {}, { onEvent, signal });
   waiting.catch(() => {});
   if (takesCode) {
     await callControl(stateDir, 'use-code', { code: await askCode() });
@@ -68,8 +69,10 @@ async function alone(options: Options, signal: AbortSignal): Promise<Owner> {
   const lock = lockState(stateDir);
   try {
     let settle: (owner: Owner) => void = () => {};
+    let refuse: (refusal: CpnsError) => void = () => {};
     const used = new Promise<Owner>((resolve, reject) => {
       settle = resolve;
+      refuse = reject;
       signal.addEventListener('abort', () => reject(signal.reason));
     });
     const node = await openPne({
@@ -80,7 +83,10 @@ async function alone(options: Options, signal: AbortSignal): Promise<Owner> {
       onSecret: keyLogWriter(options.keylog),
       ask: async () => 'declined',
       onEvent: (event) => {
+        if (event.kind === 'comparing') showDigits(event.digits);
         if (event.kind === 'enrolled') settle(event);
+        const refusal = refusalOfCode(event);
+        if (refusal) refuse(refusal);
       },
     });
     try {
@@ -101,6 +107,12 @@ async function alone(options: Options, signal: AbortSignal): Promise<Owner> {
 const CODE_LIFE_MS = 10 * 60_000;
 
 const askCode = () => readOneLine('code shown by the gateway: ', 'code');
+
+function showDigits(digits: string): void {
+  process.stderr.write(
+    `\nThe gateway has to show  ${digitsInGroups(digits)}  and asks there whether it is the same.\n`,
+  );
+}
 
 /** @throws UsageError when nobody is there to see a code */
 function mayShow({ print }: Options): void {

@@ -2,6 +2,7 @@
  * `cpns pne run`: the PNE node as a daemon, with a prompt where there is a terminal. Wiring only.
  */
 import { toHex } from '../../base/bytes.ts';
+import { CpnsError } from '../../base/errors.ts';
 import { type PneConfig, PneSchema } from '../../config/pne-config.ts';
 import { ControlError, type ControlHandlers, flagParam, textParam } from '../../nodes/control-socket.ts';
 import { openPne, type PneNode, type PneOptions } from '../../nodes/pne.ts';
@@ -100,6 +101,15 @@ async function showCode(node: PneNode, asJson: boolean, emit: (event: object) =>
   process.stdout.write(`${enrolmentDisplay(code, expiresInMs)}\n`);
 }
 
+/** The user of the gateway said that the numbers are not the same: the code is void. */
+export function refusalOfCode(event: PneEvent): CpnsError | undefined {
+  if (event.kind !== 'link' || event.status !== 'user-refused') return undefined;
+  return new CpnsError(
+    'user-refused',
+    'at the gateway the numbers were not the same; have it show a new code',
+  );
+}
+
 function loggable(event: PneEvent): Record<string, unknown> {
   const { kind: _kind, ...rest } = event;
   return event.kind === 'data' ? { bytes: event.bytes.length } : rest;
@@ -136,12 +146,15 @@ function handlersOf(
       node.useCode(textParam(params, 'code'));
       return null;
     },
-    'wait-enrolled': ({ signal }) =>
-      new Promise<unknown>((resolve) => {
+    'wait-enrolled': ({ emit, signal }) =>
+      new Promise<unknown>((resolve, reject) => {
         const watcher = (event: PneEvent) => {
-          if (event.kind !== 'enrolled') return;
+          if (event.kind === 'comparing') emit(loggable(event));
+          const refusal = refusalOfCode(event);
+          if (event.kind !== 'enrolled' && !refusal) return;
           watchers.delete(watcher);
-          resolve(loggable(event));
+          if (refusal) reject(refusal);
+          else resolve(loggable(event));
         };
         watchers.add(watcher);
         signal.addEventListener('abort', () => watchers.delete(watcher));

@@ -83,7 +83,7 @@ function pair(): Command {
 function qr(): Command {
   const command = withJson(withState(new Command('qr')))
     .description(
-      'show a code, as text and QR, for a phone or PNE that connects by itself; ends when it was used',
+      'show a code, as text and QR, for a phone or PNE that connects by itself; asks whether it shows the same digits; ends when it was used',
     )
     .option('--page <url>', 'the QR opens this page with the code behind its #')
     .option('--png <file>', 'also write the QR as a picture, mode 0600, removed when it was used')

@@ -61,21 +61,24 @@ export class Enrol {
   readonly #shown: HTMLElement;
   readonly #code = h('div', { class: 'stack' });
   readonly #progress: Region<readonly EnrolmentView[]>;
+  readonly #fault = faultLine();
   #isShowing = false;
 
   constructor() {
     const progress = h('div', { class: 'stack', role: 'status' });
-    this.#progress = new Region(progress, (list) => list.map(progressLine));
+    this.#progress = new Region(progress, (list) => list.map((each) => this.#progressOf(each)));
     this.#typed = this.#form();
     this.#shown = this.#offer();
-    this.element = card('enrol', 'Add a device', this.#typed, this.#shown, progress);
+    this.element = card('enrol', 'Add a device', this.#typed, this.#shown, progress, this.#fault.element);
   }
 
   update({ canScan, canShowCode, enrolments }: ConsoleView): void {
     this.#typed.hidden = !canScan;
     this.#shown.hidden = !canShowCode;
     this.#progress.update(enrolments);
-    const isWaiting = enrolments.some(({ by, state }) => by === 'shown' && state === 'waiting');
+    const isWaiting = enrolments.some(
+      ({ by, state }) => by === 'shown' && (state === 'waiting' || state === 'comparing'),
+    );
     // The code was used, or its time is over.
     if (this.#isShowing && !isWaiting) this.#hide();
   }
@@ -160,6 +163,29 @@ export class Enrol {
       h('p', {}, `${where} It lives for ${minutes} minutes and enrols one device.`),
       button('Take it back', hide, () => this.#hide()),
     ];
+  }
+
+  #progressOf(view: EnrolmentView): HTMLElement {
+    return view.state === 'comparing' ? this.#comparison(view) : progressLine(view);
+  }
+
+  #comparison({ label, digits }: EnrolmentView): HTMLElement {
+    const answer = (same: boolean) => () => {
+      this.#fault.say(undefined);
+      return post('compared', { digits, same });
+    };
+    return h(
+      'div',
+      { class: 'notice stack' },
+      h('p', {}, `“${label}” has the code. Look at your device: does it show this number?`),
+      h('p', { class: 'digits code', id: 'digits' }, `${digits?.slice(0, 3)} ${digits?.slice(3)}`),
+      h(
+        'div',
+        { class: 'row' },
+        button('The same', answer(true), this.#fault.say, { class: 'button-primary' }),
+        button('Different', answer(false), this.#fault.say, { class: 'button-danger' }),
+      ),
+    );
   }
 
   #hide(): void {

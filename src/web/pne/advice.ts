@@ -276,6 +276,15 @@ export const ADVICE = {
   ),
 } as const satisfies Record<Exclude<Status, 'ok'>, Advice>;
 
-export function adviceFor(status: Exclude<Status, 'ok'>): Advice {
-  return ADVICE[status];
+/** What a status means where a code is being used, if that is something else. */
+const WHEN_ENROLLING: Partial<Readonly<Record<Status, Advice>>> = {
+  'user-refused': advice(
+    'At your home gateway somebody said that the numbers are not the same.',
+    'Have it show a new code: this one is void, and somebody else may have read it.',
+    'enrol',
+  ),
+};
+
+export function adviceFor(status: Exclude<Status, 'ok'>, enrolling = false): Advice {
+  return (enrolling && WHEN_ENROLLING[status]) || ADVICE[status];
 }

@@ -196,7 +196,7 @@ export class Controller<Device> {
       run: {
         purpose: purpose.kind,
         course: { state: 'connecting' },
-        ...{ question: undefined, answerBeforeMs: undefined, result: undefined },
+        ...{ question: undefined, answerBeforeMs: undefined, digits: undefined, result: undefined },
       },
     });
     const status = await this.#linkOnce(purpose, device);
@@ -273,6 +273,9 @@ export class Controller<Device> {
 
   #take(event: PneLinkEvent): void {
     switch (event.kind) {
+      case 'comparing':
+        this.#patchRun({ digits: event.digits });
+        break;
       case 'enrolled':
         this.#refresh();
         this.#finish({ kind: 'enrolled', userLabel: event.userLabel, homeAddress: event.homeAddress });

@@ -18,6 +18,11 @@ const ENROL: Ladder = {
     ['The code is proved', 'Both sides show that they know the secret in the code.', true],
     ['This device signs', 'Its secret key signs that it wants to be yours. The key never leaves it.', true],
     [
+      'The numbers are compared',
+      'Your home gateway shows the same number, if it talks to this device.',
+      true,
+    ],
+    [
       'The operator records it',
       'Your home gateway tells the operator’s server, which signs a receipt.',
       false,
@@ -29,8 +34,8 @@ const ENROL: Ladder = {
     opening: 0,
     'awaiting-offer': 1,
     'signing-claim': 2,
-    'awaiting-receipt': 3,
-    done: 5,
+    comparing: 3,
+    done: 6,
   },
 };
 

@@ -53,6 +53,8 @@ export interface RunView {
   readonly purpose: 'enrol' | 'establish' | 'resume';
   readonly course: Course;
   readonly question: JoinQuestion | undefined;
+  /** Six digits that the home gateway has to show, too. */
+  readonly digits: string | undefined;
   /** When the question is void, on the page's monotonic clock. */
   readonly answerBeforeMs: number | undefined;
   readonly result: RunResult | undefined;

@@ -111,6 +111,7 @@ e_th1, e_prk1 = schedule(v['enrolment'], keys.ENROL, code.secret)
 epoch(e_prk1, 'hs', v['enrolment'])
 same('home rms', keys.hkdf_expand(e_prk1, 'cpns1 home resume', 32), v['enrolment']['homeRms'])
 e1, e2 = (bytes.fromhex(v['enrolment'][name]['sign1']) for name in ('e1', 'e2'))
+assert keys.compared_digits(e_th1, e2) == v['enrolment']['comparedDigits']
 same('e2', keys.chain(e_th1, e1), v['enrolment']['e2']['th'])
 same('e3', keys.chain(e_th1, e1, e2), v['enrolment']['e3']['th'])
 messages.read_offer(e1, e_th1)

@@ -61,6 +61,11 @@ def th1(kind, open_g, open_p):
     return sha256(encode(['cpns1', kind, open_g, open_p]))
 
 
+def compared_digits(transcript, e2):
+    """What both sides of an enrolment show when it is the gateway's code (§7.2)."""
+    return f"{int.from_bytes(sha256(transcript + e2)[:4], 'big') % 1_000_000:06}"
+
+
 def chain(before, *more):
     """th2 = chain(th1, m1, m2); th3 = chain(th2, challengePayload); likewise in enrolment (§7.2)."""
     return sha256(encode([before, *more]))

@@ -68,6 +68,7 @@ const run: RunView = {
   course: { state: 'awaiting-notify' },
   question: undefined,
   answerBeforeMs: undefined,
+  digits: undefined,
   result: undefined,
 };
 
@@ -105,6 +106,12 @@ const SCREENS: Readonly<Record<string, AppState>> = {
         refresh: true,
       },
     },
+  },
+  'compare the number': {
+    ...base,
+    screen: { name: 'run' },
+    link: { state: 'open', pnId: undefined },
+    run: { ...run, purpose: 'enrol', course: { state: 'comparing' }, digits: '042817' },
   },
   enrolled: {
     ...base,

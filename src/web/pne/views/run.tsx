@@ -33,6 +33,7 @@ export function Run({ state, run, actions }: Props) {
           {sayNow(state, run)}
         </p>
         {run.question && <Question run={run} question={run.question} actions={actions} />}
+        {run.digits && !isOver && <Digits digits={run.digits} />}
         {run.result && <Result state={state} run={run} actions={actions} />}
         {run.course.waiting && !isOver && (
           <div class="notice" role="status">
@@ -123,6 +124,25 @@ function Question({
   );
 }
 
+/** The answer is given at the gateway: here there is nothing to click. */
+function Digits({ digits }: { readonly digits: string }) {
+  const heading = useRef<HTMLHeadingElement>(null);
+  useLayoutEffect(() => heading.current?.focus(), []);
+  return (
+    <section class="card question" aria-labelledby="digits-title">
+      <h2 id="digits-title" tabIndex={-1} ref={heading}>
+        Compare this number
+      </h2>
+      <p class="digits code" id="digits">
+        {digits.slice(0, 3)} {digits.slice(3)}
+      </p>
+      <p class="quiet small">
+        Your home gateway shows a number, too, and asks whether it is the same. Answer there, within a minute.
+      </p>
+    </section>
+  );
+}
+
 function Countdown({ beforeMs }: { readonly beforeMs: number | undefined }) {
   const left = () =>
     beforeMs === undefined ? 0 : Math.max(0, Math.ceil((beforeMs - performance.now()) / 1000));
@@ -176,7 +196,7 @@ function Refusal({ state, run, actions }: Props) {
   useLayoutEffect(() => heading.current?.focus(), []);
   if (run.result?.kind !== 'failed') return null;
   const { status } = run.result;
-  const { says, next, action } = adviceFor(status);
+  const { says, next, action } = adviceFor(status, run.purpose === 'enrol');
   const isEnrolling = run.purpose === 'enrol' && action === 'again';
   const act = () => {
     if (action === 'home' || action === 'leave' || action === 'enrol') {
