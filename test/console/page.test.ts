@@ -214,8 +214,12 @@ describe('the console’s page', function () {
       [['allow', 'Alice', 500, 'EUR']],
     );
     const family = region('Personal networks').getByRole('article', { name: 'Family' });
-    await family.getByText('linked', { exact: true }).waitFor();
+    await family.locator('.badge', { hasText: 'linked' }).waitFor();
     assert.match((await family.textContent()) ?? '', /Lamp/);
+    const graph = family.getByRole('img', { name: /^Picture of “Family”: 1 of 1 linked with Hall/ });
+    await graph.waitFor();
+    assert.equal(await graph.locator('.edge-linked').count(), 1);
+    assert.deepEqual(await graph.locator('.name').allTextContents(), ['Hall', 'Lamp']);
     const story = page.locator('.story').filter({ hasText: 'A device joins' });
     await story.getByText('done', { exact: true }).waitFor();
     await story.locator('summary').first().click();
@@ -239,6 +243,34 @@ describe('the console’s page', function () {
     await page.getByRole('dialog').getByRole('button', { name: 'Take it off' }).click();
     await region('Your devices').getByText('taken off').waitFor();
     assert.equal(site.gateway.pnes()[0]?.revoked, true);
+  });
+
+  it('draws a network of five with their links, and draws it again when one goes, while nobody touches the page', async () => {
+    await open({ pn: { name: 'Family', invite: true } });
+    await login();
+    const home = await site.network.gateway('Bob', 'Kitchen');
+    const names = ['Lamp', 'Watch', 'Heating in the cellar', 'Blinds', 'Scale'];
+    const pnes = [];
+    for (const name of names) {
+      const pne = await site.network.pne(name);
+      const { code } = pne.startEnrolment();
+      await home.pair(code);
+      pnes.push(pne);
+    }
+    const family = region('Personal networks').getByRole('article', { name: 'Family' });
+    const edges = (state: string) => family.locator(`.graph-frame .edge-${state}`);
+    await family.getByRole('img', { name: /5 of 5 linked with Hall/ }).waitFor();
+    assert.equal(await edges('linked').count(), 5);
+    await pnes[1]?.close();
+    await family.getByRole('img', { name: /4 of 5 linked with Hall/ }).waitFor();
+    assert.deepEqual([await edges('linked').count(), await edges('away').count()], [4, 1]);
+    const listed = await family.getByRole('listitem').allTextContents();
+    assert.deepEqual(listed.map((text) => / ?(linked|away)$/.exec(text)?.[1]).sort(), [
+      'away',
+      ...Array(4).fill('linked'),
+    ]);
+    await picture('10-network');
+    await checkAccess(page);
   });
 
   it('says of a join with a foreign home what it did not see, and why it ended', async () => {

@@ -28,27 +28,35 @@ export function h<K extends keyof HTMLElementTagNameMap>(
 }
 
 const SVG = 'http://www.w3.org/2000/svg';
+
+/** An element of a picture. */
+export function drawn<K extends keyof SVGElementTagNameMap>(
+  tag: K,
+  attributes: Readonly<Record<string, string | number>>,
+  ...children: readonly (Node | string)[]
+): SVGElementTagNameMap[K] {
+  const element = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, String(value));
+  element.append(...children);
+  return element;
+}
+
 const QUIET_MODULES = 4;
 
 /** A QR as a picture; dark on light in every colour scheme. @param rows a text each, `1` is dark */
 export function qrPicture(rows: readonly string[], name: string): SVGElement {
   const side = rows.length + 2 * QUIET_MODULES;
-  const svg = document.createElementNS(SVG, 'svg');
-  svg.setAttribute('viewBox', `0 0 ${side} ${side}`);
-  svg.setAttribute('class', 'qr');
-  svg.setAttribute('role', 'img');
-  svg.setAttribute('aria-label', name);
-  svg.setAttribute('shape-rendering', 'crispEdges');
-  const ground = document.createElementNS(SVG, 'rect');
-  for (const [key, value] of Object.entries({ width: side, height: side, fill: '#fff' }))
-    ground.setAttribute(key, String(value));
-  const dark = document.createElementNS(SVG, 'path');
   const at = (row: number, column: number) => `M${column + QUIET_MODULES} ${row + QUIET_MODULES}h1v1h-1z`;
   const modules = rows.flatMap((row, y) => [...row].map((module, x) => (module === '1' ? at(y, x) : '')));
-  dark.setAttribute('d', modules.join(''));
-  dark.setAttribute('fill', '#000');
-  svg.append(ground, dark);
-  return svg;
+  return drawn(
+    'svg',
+    {
+      ...{ viewBox: `0 0 ${side} ${side}`, class: 'qr', role: 'img', 'aria-label': name },
+      'shape-rendering': 'crispEdges',
+    },
+    drawn('rect', { width: side, height: side, fill: '#fff' }),
+    drawn('path', { d: modules.join(''), fill: '#000' }),
+  );
 }
 
 /**

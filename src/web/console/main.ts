@@ -74,7 +74,7 @@ function showConsole(): void {
       reports.update(view.reports);
       devices.update(view.pnes);
       enrol.update(view);
-      networks.update(view.pns);
+      networks.update(view);
       healthCard.update(view);
       stories.update(view.stories);
       access.update(view);

@@ -1,28 +1,38 @@
 /** The personal networks that this gateway opened, with their members and links; and how the gateway is. */
 import type { ConsoleView, HealthView, MemberView, PnView } from '../../console/view.ts';
-import { h, Region } from './dom.ts';
+import { drawn, h, KeyedList, Region } from './dom.ts';
+import { drawGraph, type LinkState, linkState, memberName } from './graph.ts';
 import { badge, card, facts, type Mood } from './parts.ts';
 
 export class Networks {
   readonly element: HTMLElement;
-  readonly #region: Region<readonly PnView[]>;
+  readonly #list: KeyedList<PnView & { readonly gateway: string }>;
+  readonly #none = h('p', { class: 'quiet' }, 'This gateway has opened none.');
 
   constructor() {
     const place = h('div', { class: 'stack' });
-    this.element = card('networks', 'Personal networks', place);
-    this.#region = new Region(place, (pns) =>
-      pns.length === 0 ? [h('p', { class: 'quiet' }, 'This gateway has opened none.')] : pns.map(network),
-    );
+    this.element = card('networks', 'Personal networks', this.#none, place);
+    this.#list = new KeyedList(place, ({ pnId }) => pnId, network);
   }
 
-  update(pns: readonly PnView[]): void {
-    this.#region.update(pns);
+  update({ pns, gateway: { label } }: Pick<ConsoleView, 'pns' | 'gateway'>): void {
+    this.#none.hidden = pns.length > 0;
+    this.#list.update(pns.map((pn) => ({ ...pn, gateway: label })));
   }
 }
 
-function network({ pnId, name, version, inviting, members }: PnView): HTMLElement {
+function network({
+  pnId,
+  name,
+  version,
+  inviting,
+  members,
+  gateway,
+}: PnView & { readonly gateway: string }): HTMLElement {
   const title = `pn-${pnId}`;
   const linked = members.filter(({ link }) => link).length;
+  // Who was refused is in the list alone: it is no part of the network.
+  const shown = members.filter(({ state }) => state !== 'refused');
   return h(
     'article',
     { class: 'stack', 'aria-labelledby': title },
@@ -32,24 +42,54 @@ function network({ pnId, name, version, inviting, members }: PnView): HTMLElemen
       { class: 'quiet small' },
       `${members.length === 1 ? '1 device' : `${members.length} devices`}, ${linked} linked now; version ${version}${inviting ? '; inviting' : ''}`,
     ),
+    shown.length === 0 ? undefined : picture((width) => drawGraph(name, gateway, shown, width)),
+    shown.length === 0 ? undefined : legend(),
     members.length === 0
       ? undefined
       : h('ul', { class: 'list tree' }, ...members.map((each) => member(each))),
   );
 }
 
-function member({ joinId, handle, label, state, meaning, link }: MemberView): HTMLElement {
-  const [text, mood]: readonly [string, Mood] =
-    state === 'refused'
-      ? ['refused', 'bad']
-      : state === 'pending'
-        ? ['joining', 'busy']
-        : link
-          ? ['linked', 'good']
-          : ['away', 'quiet'];
-  const name = label ?? (handle === null ? `join ${joinId.slice(0, 8)}` : `member ${handle}`);
-  const why = meaning === null ? undefined : h('p', { class: 'quiet small' }, meaning);
-  return h('li', { class: 'entry' }, h('div', {}, h('p', { class: 'label' }, name), why), badge(text, mood));
+/** Drawn anew whenever its place has another width. */
+function picture(draw: (width: number) => SVGElement): HTMLElement {
+  const place = h('div', { class: 'graph-frame' });
+  let drawnFor = 0;
+  new ResizeObserver(() => {
+    const width = place.clientWidth;
+    if (width === drawnFor || width === 0) return;
+    drawnFor = width;
+    place.replaceChildren(draw(width));
+  }).observe(place);
+  return place;
+}
+
+/** For who sees the picture; the list has a word for each link. */
+function legend(): HTMLElement {
+  const line = (state: LinkState) =>
+    h(
+      'span',
+      { class: 'legend' },
+      drawn(
+        'svg',
+        { width: 28, height: 8, class: 'graph' },
+        drawn('path', { class: `edge edge-${state}`, d: 'M0 4H28' }),
+      ),
+      state,
+    );
+  return h(
+    'p',
+    { class: 'quiet small row', 'aria-hidden': 'true' },
+    ...(['linked', 'away', 'joining'] as const).map(line),
+  );
+}
+
+const MOODS: Readonly<Record<LinkState, Mood>> = { linked: 'good', away: 'quiet', joining: 'busy' };
+
+function member(view: MemberView): HTMLElement {
+  const state = linkState(view);
+  const shown = view.state === 'refused' ? badge('refused', 'bad') : badge(state, MOODS[state]);
+  const why = view.meaning === null ? undefined : h('p', { class: 'quiet small' }, view.meaning);
+  return h('li', { class: 'entry' }, h('div', {}, h('p', { class: 'label' }, memberName(view)), why), shown);
 }
 
 export class Health {
