@@ -5,7 +5,7 @@
 import { ADAPTER_FAULTS } from '../bluetooth/hci/unavailable.ts';
 import type { Check } from './check.ts';
 
-const { EAFNOSUPPORT, ENODEV, ENETDOWN, ERFKILL, EBUSY, EUSERS } = ADAPTER_FAULTS;
+const { EAFNOSUPPORT, ENODEV, ENETDOWN, ERFKILL, EBUSY, EUNFINISHED, EUSERS } = ADAPTER_FAULTS;
 
 export const ADAPTER_CHECKS = {
   'kernel-without-bluetooth': {
@@ -109,8 +109,8 @@ export const ADAPTER_CHECKS = {
     title: 'The kernel could not set the adapter up',
     sentence:
       'hciN is there, but the kernel did not get through its set-up: the controller does not answer or lacks its firmware',
-    command: 'dmesg | grep -i -e bluetooth -e hci',
-    more: 'Replug a USB adapter. On a Raspberry Pi `sudo systemctl restart hciuart` starts the built-in one anew, where that unit exists.',
+    command: EUNFINISHED.command,
+    more: 'Replug a USB adapter, or restart the host: the kernel does not try again, and says that the adapter is busy. On a Raspberry Pi `sudo systemctl restart hciuart` starts the built-in one anew, where that unit exists.',
   },
   'controller-silent': {
     pains: [2],

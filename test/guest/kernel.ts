@@ -143,12 +143,18 @@ export async function startRadioProcess(
   return { indices: adapters().filter((index) => !before.includes(index)), stop: () => radio.stop() };
 }
 
-/** Lets the kernel's own first set-up of each adapter come to its end: it opens it, and closes it 2 s later. */
+/**
+ * Lets the kernel's own first set-up of each adapter come to its end: it opens it, and closes it 2 s later.
+ * @throws Error when it did not get through, which it tries once: the controller, often this process, was too busy to answer
+ */
 export async function settled(indices: readonly number[]): Promise<void> {
   for (const index of indices) {
-    for (let tries = 0; tries < 75; tries++) {
+    for (let tries = 1; ; tries++) {
       const shown = await command('hciconfig', `hci${index}`);
-      if (!/INIT|UP/.test(shown) && !/00:00:00:00:00:00/.test(shown)) break;
+      const unfinished = /00:00:00:00:00:00/.test(shown);
+      if (!unfinished && !/INIT|UP/.test(shown)) break;
+      if (tries === 75 && unfinished) throw new Error(`the kernel did not set hci${index} up`);
+      if (tries === 75) break;
       await new Promise((resolve) => setTimeout(resolve, 200));
     }
   }

@@ -11,7 +11,7 @@ async function openedSoon(moniker: string): Promise<Central> {
     try {
       return await openCentral(moniker);
     } catch (error) {
-      if (tries === 20 || !/EBUSY|EUSERS/.test(String(error))) throw error;
+      if (tries === 20 || !/EBUSY|EUNFINISHED|EUSERS/.test(String(error))) throw error;
       await new Promise((resolve) => setTimeout(resolve, 500));
     }
   }

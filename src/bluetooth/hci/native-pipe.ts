@@ -9,7 +9,7 @@ import type { Moniker } from './moniker.ts';
 import { formatMoniker } from './moniker.ts';
 import { closeNativeSocket, type NativeHciSocket, newNativeSocket } from './native-socket.ts';
 import type { HciPipe } from './pipe.ts';
-import { adapterUnavailable } from './unavailable.ts';
+import { adapterUnavailable, errorCode } from './unavailable.ts';
 
 /** An adapter whose channel is decided. */
 export type AdapterMoniker = Extract<Moniker, { kind: 'hci' }> & { readonly channel: 'raw' | 'user' };
@@ -26,7 +26,7 @@ export function openNativePipe(moniker: AdapterMoniker): HciPipe {
   let socket: NativeHciSocket | undefined;
   try {
     socket = newNativeSocket();
-    if (moniker.channel === 'user') socket.bindUser(moniker.index);
+    if (moniker.channel === 'user') bindExclusive(socket, moniker.index);
     else bindShared(socket, moniker.index);
     if (moniker.channel === 'raw' && !socket.isDevUp()) {
       throw Object.assign(new Error('network is down'), { code: 'ENETDOWN' });
@@ -35,6 +35,16 @@ export function openNativePipe(moniker: AdapterMoniker): HciPipe {
   } catch (cause) {
     if (socket) closeNativeSocket(socket);
     throw adapterUnavailable(formatMoniker(moniker), moniker.index, cause);
+  }
+}
+
+/** The kernel has one code for an adapter that is up and for one whose first set-up has not ended, or ended in a failure. */
+function bindExclusive(socket: NativeHciSocket, index: number): void {
+  try {
+    socket.bindUser(index);
+  } catch (cause) {
+    if (errorCode(cause) !== 'EBUSY' || socket.isDevUp()) throw cause;
+    throw Object.assign(new Error('not set up', { cause }), { code: 'EUNFINISHED' });
   }
 }
 

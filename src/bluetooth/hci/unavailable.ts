@@ -55,6 +55,11 @@ export const ADAPTER_FAULTS = {
     command: 'sudo hciconfig hciN down',
     mend: 'Take it down with `sudo hciconfig hciN down` (bluetoothd need not be stopped for that); or share it with hci:N/raw.',
   },
+  EUNFINISHED: {
+    what: 'the kernel is still setting the adapter up, or did not get through that',
+    command: 'dmesg | grep -i -e bluetooth -e hci',
+    mend: 'Wait some seconds; if it stays so, replug the adapter or restart the host, and see `dmesg | grep -i -e bluetooth -e hci`.',
+  },
   EUSERS: {
     what: 'another program has the adapter to itself',
     command: 'sudo cpns doctor --adapter hci:N',
