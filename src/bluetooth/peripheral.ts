@@ -102,7 +102,7 @@ function grantedLinks(transport: ReadyTransport, { maxLinks = 1 }: PeripheralOpt
 /** One central that is connected. */
 interface Connected {
   readonly address: string;
-  readonly subscribeTimer: NodeJS.Timeout;
+  subscribeTimer: NodeJS.Timeout;
   link: PeripheralLink | undefined;
 }
 
@@ -144,7 +144,7 @@ class LibraryPeripheral implements Peripheral {
     this.#values = library.serve({
       onWrite: (handle, data) => this.#connected.get(handle)?.link?.deliver(data),
       onSubscribe: (handle, maxValueBytes) => this.#subscribed(handle, maxValueBytes),
-      onUnsubscribe: (handle) => this.#hangUp(handle),
+      onUnsubscribe: (handle) => this.#unsubscribed(handle),
     });
     this.#tellOwnAddress();
     const { hci, events } = library;
@@ -321,14 +321,21 @@ class LibraryPeripheral implements Peripheral {
 
   #accepted(handle: number, address: string): void {
     this.#accepts++;
-    const subscribeTimer = setTimeout(() => this.#hangUp(handle), this.#patienceMs).unref();
-    const connected: Connected = { address, subscribeTimer, link: undefined };
+    const connected: Connected = {
+      address,
+      subscribeTimer: this.#awaitSubscription(handle),
+      link: undefined,
+    };
     this.#connected.set(handle, connected);
     this.#advertising = undefined; // the controller stopped it
     this.#patienceMs = Math.max(LEAST_PATIENCE * this.#subscribeDeadlineMs, this.#patienceMs / 2);
     const stream = this.#library.aclStreamOf(handle);
     if (stream !== undefined) PeripheralLink.takeSegments(stream, this.#values.up, () => connected.link);
     if (this.#wanted !== undefined && !this.#isFull()) void this.#settleAdvertising();
+  }
+
+  #awaitSubscription(handle: number): NodeJS.Timeout {
+    return setTimeout(() => this.#hangUp(handle), this.#patienceMs).unref();
   }
 
   #subscribed(handle: number, maxValueBytes: number): void {
@@ -348,8 +355,18 @@ class LibraryPeripheral implements Peripheral {
     // The library answers the subscription in this very turn, and a client may miss what comes before that answer:
     // bluetoothd, and whoever uses it, do.
     setImmediate(() => {
-      if (this.#connected.get(handle) === connected) this.onLink(link);
+      if (this.#connected.get(handle) === connected && connected.link === link) this.onLink(link);
     });
+  }
+
+  /** The central begins anew (docs/protocol.md §2.1), or is about to go. */
+  #unsubscribed(handle: number): void {
+    const connected = this.#connected.get(handle);
+    if (connected?.link === undefined) return;
+    const { link } = connected;
+    connected.link = undefined;
+    connected.subscribeTimer = this.#awaitSubscription(handle);
+    link.end(0);
   }
 
   #hangUp(handle: number): void {

@@ -20,6 +20,8 @@ const TRIES = 3;
 const AGAIN_AFTER_MS = 2_500;
 const CONNECT_WITHIN_MS = 10_000;
 const FIRST_SEGMENT_WITHIN_MS = 3_000;
+/** A peripheral speaks at once; after so long its first word came before anybody listened. */
+const SPOKEN_WITHIN_MS = 500;
 /** How long a goodbye waits for writes that are under way. */
 const WRITES_WITHIN_MS = 500;
 
@@ -114,6 +116,8 @@ export class WebGattLink extends SegmentLink {
   /** The writes so far; each waits for the one before. */
   #written: Promise<void> = Promise.resolve();
   #spoken: (() => void) | undefined;
+  /** What comes is of a subscription that was given up. */
+  #deaf = false;
   #lost: (() => void) | undefined;
 
   constructor(
@@ -130,13 +134,26 @@ export class WebGattLink extends SegmentLink {
     device.addEventListener('gattserverdisconnected', this.#onDisconnected);
   }
 
-  /** Subscribes. Settles with the first segment. @throws CpnsError link-lost */
+  /**
+   * Subscribes. Settles with the first segment. bluetoothd subscribes by itself to what this page was subscribed to when an
+   * earlier link went, and long before the page can listen: then the page begins anew (docs/protocol.md §2.1).
+   * @throws CpnsError link-lost
+   */
   async begin(): Promise<void> {
     const spoken = new Promise<void>((resolve, reject) => {
       this.#spoken = resolve;
       this.#lost = () => reject(new CpnsError('link-lost'));
     });
-    await Promise.all([this.#down.startNotifications(), spoken]);
+    spoken.catch(() => {});
+    await this.#down.startNotifications();
+    await within(SPOKEN_WITHIN_MS, spoken).catch(() => {});
+    if (this.#spoken && !this.ended) {
+      this.#deaf = true;
+      await this.#down.stopNotifications();
+      this.#deaf = false;
+      await this.#down.startNotifications();
+    }
+    await spoken;
   }
 
   send(segment: Bytes): void {
@@ -169,7 +186,7 @@ export class WebGattLink extends SegmentLink {
 
   #take(): void {
     const value = this.#down.value;
-    if (!value) return;
+    if (!value || this.#deaf) return;
     const segment = new Uint8Array(value.buffer.slice(value.byteOffset, value.byteOffset + value.byteLength));
     this.#spoken?.();
     this.#spoken = undefined;

@@ -10,6 +10,7 @@ import {
   newRadio,
   scratchFile,
   sightingOf,
+  subscribe,
 } from './support.ts';
 
 const ACL = 0x02;
@@ -39,5 +40,50 @@ describeBackEnds('the first word of a peripheral', () => {
     const first = said.indexOf(NOTIFICATION);
     assert.ok(first > 0);
     assert.equal(said[first - 1], WRITE_RESPONSE);
+  });
+
+  it('is said anew to a central that subscribes anew on the same connection, on a link of its own', async () => {
+    const radio = await newRadio();
+    const peripheral = await newPeripheral(radio);
+    const central = await newCentral(radio);
+    const { address } = await sightingOf(central, 1);
+    const first = peripheral.nextLink();
+    const link = await central.connect(address, { deadlineMs: 5000 });
+    const ended = new Promise<void>((resolve) => {
+      void first.then((served) => {
+        served.onClose = () => resolve();
+      });
+    });
+    const second = peripheral.nextLink();
+    await subscribe(link, false);
+    await ended;
+    await subscribe(link, true);
+    const heard = new Promise<Uint8Array>((resolve) => {
+      link.onSegment = resolve;
+    });
+    const anew = await second;
+    const up = new Promise<Uint8Array>((resolve) => {
+      anew.onSegment = resolve;
+    });
+    (await first).send(Uint8Array.of(1));
+    anew.send(Uint8Array.of(2));
+    assert.deepEqual(Uint8Array.from(await heard), Uint8Array.of(2), 'the link that ended says nothing more');
+    link.send(Uint8Array.of(3));
+    assert.deepEqual(Uint8Array.from(await up), Uint8Array.of(3));
+    assert.equal(radio.counters().links.filter(({ open }) => open).length, 1);
+  });
+
+  it('a central that unsubscribes and stays is dropped as one that never subscribed', async () => {
+    const radio = await newRadio();
+    const peripheral = await newPeripheral(radio, 1, { subscribeDeadlineMs: 300 });
+    const central = await newCentral(radio);
+    const { address } = await sightingOf(central, 1);
+    const link = await central.connect(address, { deadlineMs: 5000 });
+    await peripheral.nextLink();
+    const closed = new Promise((resolve) => {
+      link.onClose = resolve;
+    });
+    await subscribe(link, false);
+    await closed;
   });
 });

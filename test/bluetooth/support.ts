@@ -8,6 +8,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { connect as connectSocket, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { CentralLink } from '../../src/bluetooth/central-link.ts';
 import type { CentralOptions } from '../../src/bluetooth/central-options.ts';
 import { H4Framer } from '../../src/bluetooth/hci/h4.ts';
 import {
@@ -187,6 +188,15 @@ export async function newPair(
     peripheral.nextLink(),
   ]);
   return { radio, central, peripheral, address, up, down };
+}
+
+const ATT_WRITE = 0x12;
+/** Of the CPNS service's second characteristic, in the attribute table of both libraries. */
+const CLIENT_CONFIGURATION = 0x000f;
+
+/** Ends or begins a central's subscription on a connection that stays. */
+export async function subscribe(link: GattLink, on: boolean): Promise<void> {
+  await (link as CentralLink).att.request(Buffer.from([ATT_WRITE, CLIENT_CONFIGURATION, 0, on ? 1 : 0, 0]));
 }
 
 /** The reason with which a link ends. */

@@ -3,7 +3,6 @@
  * of a gateway and joins the network of another, both on bleno over user channels.
  */
 // guest: --memory 1536 --timeout 600
-// not sound: the page finds the gateway and connects, and then loses its link
 import assert from 'node:assert/strict';
 import type { Browser, CDPSession, Page } from 'playwright-core';
 import type { GatewayNode } from '../../src/nodes/gateway.ts';
@@ -12,6 +11,7 @@ import { type Complaints, launchChromium, PHONE, watch } from '../web/chromium.t
 import { PAGE_FOLDER, type PageServer, serveFolder } from '../web/page-server.ts';
 import {
   command,
+  decodeCapture,
   loadKernelBluetooth,
   OUT,
   settled,
@@ -105,11 +105,15 @@ describe('the PNE’s page on the kernel of the guest', function () {
   after(async () => {
     await page?.screenshot({ path: `${OUT}/page.png`, fullPage: true }).catch(() => {});
     for (const close of closers) await close().catch(() => {});
+    await decodeCapture('page');
   });
 
   const button = (name: string) => page.getByRole('button', { name, exact: true });
 
-  /** As a person would who is told that it took too long: an emulated machine may miss the two seconds of an OPEN. */
+  /**
+   * As a person would who is told that the link was lost: an emulated machine may miss the two seconds of an OPEN, and
+   * Chromium ends the first link now and then.
+   */
   const reached = async (name: string) => {
     const heading = page.getByRole('heading', { name });
     for (let tries = 1; ; tries++) {

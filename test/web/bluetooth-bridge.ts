@@ -10,6 +10,7 @@
 import type { Browser, CDPSession, Page } from 'playwright-core';
 import { CPNS_DOWN_UUID, CPNS_SERVICE_UUID, CPNS_UP_UUID } from '../../src/bluetooth/gatt-service.ts';
 import type { GattLink } from '../../src/bluetooth/ports.ts';
+import { subscribe } from '../bluetooth/support.ts';
 
 const CLIENT_CONFIGURATION = '00002902-0000-1000-8000-00805f9b34fb';
 const SUCCESS = 0;
@@ -55,6 +56,8 @@ export class BluetoothBridge {
   chooses = true;
   /** So many of the next links are cut as soon as the page has subscribed, before a segment came. */
   cuts = 0;
+  /** On so many of the next links the first word comes before the page listens, as where bluetoothd subscribes by itself. */
+  misses = 0;
   /** Links that the page asked for. */
   connects = 0;
   /** Bytes of segments that were carried, each way. */
@@ -69,6 +72,7 @@ export class BluetoothBridge {
   #served = '';
   /** Of the present link: the emulated peripheral. */
   #address = '';
+  #subscribed = true;
   /** The page's reading of one segment. */
   #pulling: Promise<unknown> | undefined;
   readonly #page: Page;
@@ -190,6 +194,7 @@ export class BluetoothBridge {
       this.#link = link;
       this.#address = address;
       this.#segments.length = 0;
+      this.#subscribed = true;
       link.onClose = () => void this.#ended(link);
       return SUCCESS;
     } catch {
@@ -218,18 +223,32 @@ export class BluetoothBridge {
       this.carried.up += data.length;
       this.#link?.send(data);
     }
+    if (type === 'unsubscribe-from-notifications' && this.#link) {
+      this.#subscribed = false;
+      await subscribe(this.#link, false);
+    }
     await this.#respond(characteristicId, type);
-    if (type === 'subscribe-to-notifications' && this.cuts > 0) {
+    if (type === 'subscribe-to-notifications') await this.#subscribe();
+  }
+
+  async #subscribe(): Promise<void> {
+    if (this.cuts > 0) {
       this.cuts--;
       await this.breakLink();
       return;
     }
-    if (type === 'subscribe-to-notifications' && this.#link)
-      this.#link.onSegment = (segment) => {
-        this.carried.down += segment.length;
-        this.#segments.push(segment.slice());
-        this.#pull();
-      };
+    if (!this.#link) return;
+    const heard = this.misses === 0;
+    if (!heard) this.misses--;
+    this.#link.onSegment = (segment) => {
+      if (!heard) return;
+      this.carried.down += segment.length;
+      this.#segments.push(segment.slice());
+      this.#pull();
+    };
+    // noble has subscribed while it connected.
+    if (!this.#subscribed) await subscribe(this.#link, true);
+    this.#subscribed = true;
   }
 
   #pull(): void {

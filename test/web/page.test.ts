@@ -192,6 +192,16 @@ describe('the PNE’s page', function () {
     await button('Decline').click();
   });
 
+  it('begins anew on the same connection where the gateway’s first word came before it listened', async () => {
+    await site.enrol(await site.home());
+    await site.inviting();
+    const before = site.bridge.connects;
+    site.bridge.misses = 1;
+    await site.askToJoin();
+    assert.equal(site.bridge.connects, before + 1);
+    await button('Decline').click();
+  });
+
   it('gives up on a link that is always cut, says so, and tries again when asked', async () => {
     await site.enrol(await site.home());
     await site.inviting();
