@@ -70,6 +70,8 @@ export interface FourProcessesOptions {
   readonly air?: Air;
   /** Bluetooth back-ends other than the usual one. */
   readonly backEnds?: Partial<Readonly<Record<'gw1' | 'gw2' | 'pne', BackEnd>>>;
+  /** GATT roles the other way round: gateways are peripherals, the PNE is central. Default: false. */
+  readonly mirrored?: boolean;
   /** A folder that gets everybody's log at the end. */
   readonly logsTo?: string;
   /** How long a state is waited for, 40 s unless said otherwise. */
@@ -120,6 +122,7 @@ export class FourProcesses {
   readonly #air: Air;
   readonly #patienceMs: number;
   readonly #foreign: Foreign;
+  readonly #mirrored: boolean;
   readonly #logsTo: string | undefined;
   readonly #root: string;
   readonly #cast: Cast;
@@ -141,6 +144,7 @@ export class FourProcesses {
     this.#air = air;
     this.#patienceMs = options.patienceMs ?? PATIENCE_MS;
     this.#foreign = options.foreign ?? {};
+    this.#mirrored = options.mirrored ?? false;
     this.#logsTo = options.logsTo;
     this.#readers = new Map(
       PARTIES.map((party) => {
@@ -194,9 +198,29 @@ export class FourProcesses {
     const { configFile } = this.#home.gateway;
     writeFileSync(configFile, readFileSync(configFile, 'utf8').replace(/\[\[approvals\.rule\]\][^[]*/, ''));
     await this.start('gw1');
-    const { code = '' } = await (await pne).waitFor('code');
-    await callControl(this.stateDir('gw1'), 'pair', { code });
+    if (this.#mirrored) await this.#useCodeOfGateway(await pne);
+    else {
+      const { code } = await (await pne).waitFor('code');
+      await callControl(this.stateDir('gw1'), 'pair', { code });
+    }
     await (await pne).waitFor('enrolled');
+  }
+
+  /** As somebody does who has both in front of them: takes the code to the PNE, and compares the digits. */
+  async #useCodeOfGateway(pne: Child): Promise<void> {
+    const home = this.stateDir('gw1');
+    const compare = async ({ digits }: { readonly digits: string }) => {
+      const same = (await pne.waitFor('comparing')).digits === digits;
+      await callControl(home, 'compared', { digits, same });
+    };
+    await new Promise<void>((resolve, reject) => {
+      const onEvent = (event: unknown) => {
+        const { code, comparing } = event as { code?: string; comparing?: { digits: string } | null };
+        if (code !== undefined) callControl(this.stateDir('pne'), 'use-code', { code }).catch(reject);
+        else if (comparing) compare(comparing).catch(reject);
+      };
+      callControl(home, 'show-code', {}, { onEvent }).then(() => resolve(), reject);
+    });
   }
 
   #configure(party: Party, backEnd: BackEnd | undefined): void {
@@ -246,12 +270,17 @@ export class FourProcesses {
     const command = this.#foreignCommand(party);
     const args = command
       ? this.#foreignArgs(party as 'gw2' | 'pne')
-      : [ROLES[party], 'run', '--state', stateDir, '--config', configFile];
+      : [ROLES[party], 'run', '--state', stateDir, '--config', configFile, ...this.#side(party)];
     this.#ending.delete(party);
     const child = this.#children.start(name, [...args, ...more], logFile, command ? { command } : {});
     this.#running.set(party, child);
     await child.waitFor('ready');
     return child;
+  }
+
+  #side(party: Party): readonly string[] {
+    if (!this.#mirrored || party === 'server') return [];
+    return ['--as', party === 'pne' ? 'central' : 'peripheral'];
   }
 
   /** SIGKILL, or SIGTERM as an operator would. @returns once it is gone */

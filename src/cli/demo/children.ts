@@ -19,6 +19,8 @@ export interface ChildLine {
   readonly status?: Status;
   /** Of the PNE's `code`. */
   readonly code?: string;
+  /** Of the PNE's `comparing`. */
+  readonly digits?: string;
   /** Of the server's `ready`. */
   readonly url?: string;
 }
