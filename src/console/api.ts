@@ -5,69 +5,12 @@
 import * as v from 'valibot';
 import { CpnsError } from '../base/errors.ts';
 import { RefusedError } from '../https/problem.ts';
-import type { GatewayNode } from '../nodes/gateway.ts';
 import { qrModules } from '../nodes/qr-modules.ts';
-import type { LoginAttempts } from './attempts.ts';
-import type { Enrolments } from './enrolments.ts';
-import type { Password } from './password.ts';
-import type { OneTimeLinks, Session, Sessions } from './sessions.ts';
+import type { ApiAnswer, ApiCall, ApiParts, Download, Method } from './api-types.ts';
+import { PasskeyApi } from './passkey-api.ts';
+import { read } from './read.ts';
+import type { Session } from './sessions.ts';
 import type { ShownCodeView } from './view.ts';
-
-/** What of the gateway the console uses. */
-export type ConsoleGateway = Pick<
-  GatewayNode,
-  | 'adapter'
-  | 'approvals'
-  | 'compared'
-  | 'decide'
-  | 'inventory'
-  | 'pair'
-  | 'pnes'
-  | 'pns'
-  | 'report'
-  | 'reports'
-  | 'revokePne'
-  | 'showCode'
-  | 'status'
-  | 'vitals'
-  | 'withdrawReport'
->;
-
-export interface ApiParts {
-  readonly gateway: ConsoleGateway;
-  readonly links: OneTimeLinks;
-  readonly sessions: Sessions;
-  readonly password: Password;
-  readonly attempts: LoginAttempts;
-  readonly enrolments: Enrolments;
-  readonly hasPnePage: boolean;
-  readonly fingerprint: string;
-  readonly nowMs: () => number;
-  /** Something changed that everybody who looks on should see. */
-  readonly onChange: () => void;
-}
-
-export interface ApiCall {
-  readonly body: unknown;
-  /** The page's own origin, checked. */
-  readonly origin: string;
-  /** Who calls, as `addressName` has it. */
-  readonly address: string;
-}
-
-export interface ApiAnswer {
-  readonly value: unknown;
-  /** A session begins with this secret; empty: it ends. */
-  readonly cookie?: string;
-}
-
-export interface Download {
-  readonly fileName: string;
-  /** JSON. */
-  readonly text: string;
-}
-
-type Method = (call: ApiCall, session: Session) => Promise<ApiAnswer> | ApiAnswer;
 
 const shortText = (maxChars: number) => v.pipe(v.string(), v.maxLength(maxChars));
 const joinId = v.pipe(v.string(), v.regex(/^[0-9a-f]{32}$/));
@@ -87,25 +30,28 @@ const AT_ONCE_MS = 300;
 
 export class Api {
   readonly #parts: ApiParts;
+  readonly #passkeys: PasskeyApi;
   #hideCode: (() => void) | undefined;
 
   constructor(parts: ApiParts) {
     this.#parts = parts;
+    this.#passkeys = new PasskeyApi(parts, () => this.#begin());
   }
 
   /** For everybody: what the page of the login says. */
   greeting(): unknown {
-    const { password, fingerprint } = this.#parts;
-    return { hasPassword: password.isSet, fingerprint };
+    const { password, passkeys, fingerprint } = this.#parts;
+    return { hasPassword: password.isSet, passkeyNames: passkeys.names(), fingerprint };
   }
 
   /** @throws CpnsError not-found, malformed, not-authenticated, too-many-requests, or what the gateway says */
   async post(name: string, call: ApiCall, session: Session | undefined): Promise<ApiAnswer> {
-    if (Object.hasOwn(this.#open, name)) return (await this.#open[name]?.(call)) as ApiAnswer;
+    const open = methodOf(name, this.#open, this.#passkeys.open);
+    if (open) return open(call);
     if (!session) throw new CpnsError('not-authenticated');
-    const method = Object.hasOwn(this.#guarded, name) ? this.#guarded[name] : undefined;
-    if (!method) throw new CpnsError('not-found');
-    return method(call, session);
+    const guarded = methodOf(name, this.#guarded, this.#passkeys.guarded);
+    if (!guarded) throw new CpnsError('not-found');
+    return guarded(call, session);
   }
 
   /** A file to save: a report with its evidence. @param name of the request @returns undefined when it is none */
@@ -227,9 +173,7 @@ export class Api {
   }
 }
 
-/** @throws CpnsError malformed, saying nothing of what came */
-function read<const S extends v.GenericSchema>(schema: S, body: unknown): v.InferOutput<S> {
-  const result = v.safeParse(schema, body);
-  if (!result.success) throw new CpnsError('malformed');
-  return result.output;
+/** The method of that name in the first table that has it. */
+function methodOf<M>(name: string, ...tables: readonly Readonly<Record<string, M>>[]): M | undefined {
+  return tables.find((table) => Object.hasOwn(table, name))?.[name];
 }

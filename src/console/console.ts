@@ -13,12 +13,14 @@ import type { GatewayEvent } from '../nodes/gateway-events.ts';
 import { judge, type Verdict } from '../nodes/health.ts';
 import type { TraceEvent } from '../nodes/trace.ts';
 import { parseSign1 } from '../security/cose.ts';
-import { Api, type ConsoleGateway } from './api.ts';
+import { Api } from './api.ts';
+import type { ConsoleGateway } from './api-types.ts';
 import { LoginAttempts } from './attempts.ts';
 import { consoleCertificate } from './certificate.ts';
 import { Enrolments } from './enrolments.ts';
 import { readPages } from './files.ts';
-import { Hosts, hostInUrl } from './hosts.ts';
+import { Hosts, hostInUrl, isName } from './hosts.ts';
+import { Passkeys } from './passkeys.ts';
 import { Password } from './password.ts';
 import { type ConsoleServer, openConsoleServer } from './server.ts';
 import { LINK_LIFE_MS, OneTimeLinks, Sessions } from './sessions.ts';
@@ -69,6 +71,7 @@ export class Console {
   readonly #links = new OneTimeLinks();
   readonly #sessions = new Sessions();
   readonly #password: Password;
+  readonly #passkeys: Passkeys;
   readonly #enrolments: Enrolments;
   readonly #streams: Streams;
   readonly #certificate;
@@ -83,6 +86,7 @@ export class Console {
     this.#hosts = new Hosts(config.names);
     this.#certificate = consoleCertificate(stateDir, config, this.#hosts.names(), clock.wallMs());
     this.#password = new Password(stateDir);
+    this.#passkeys = new Passkeys(stateDir);
     this.#pages = readPages(pages);
     this.#streams = new Streams(() => this.view(), options.onFault);
     this.#enrolments = new Enrolments(() => this.#streams.changed());
@@ -94,9 +98,11 @@ export class Console {
     const api = new Api({
       gateway,
       nowMs,
+      nowSeconds: () => clock.wallSeconds(),
       links: this.#links,
       sessions: this.#sessions,
       password: this.#password,
+      passkeys: this.#passkeys,
       attempts: new LoginAttempts(),
       enrolments: this.#enrolments,
       hasPnePage: this.#pages.hasPne,
@@ -183,6 +189,8 @@ export class Console {
       hasPnePage: this.#pages.hasPne,
       access: {
         hasPassword: this.#password.isSet,
+        passkeys: this.#passkeys.list(),
+        names: this.#hosts.names().filter(isName),
         sessions: this.#sessions.count(clock.monotonicMs()),
         fingerprint: this.#certificate.fingerprint,
       },

@@ -38,6 +38,11 @@ export function hostPart(host: string | undefined): string | undefined {
   return (bracketed ?? plain)?.toLowerCase();
 }
 
+/** Whether it is a name, which passkeys are for, and no address. @param host without port */
+export function isName(host: string): boolean {
+  return isIP(host.replace(/^\[|\]$/g, '')) === 0;
+}
+
 /** A host as it stands in an address of the web. */
 export function hostInUrl(name: string): string {
   return isIP(name) === 6 ? `[${name}]` : name;

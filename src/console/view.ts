@@ -27,9 +27,36 @@ export interface ConsoleView {
   readonly hasPnePage: boolean;
   readonly access: {
     readonly hasPassword: boolean;
+    readonly passkeys: readonly PasskeyView[];
+    /** Names of this host, best first: what a passkey can be for. */
+    readonly names: readonly string[];
     readonly sessions: number;
     readonly fingerprint: string;
   };
+}
+
+export interface PasskeyView {
+  /** As the authenticator chose it; no secret. */
+  readonly id: string;
+  readonly name: string;
+  /** The host name that it is for. */
+  readonly rpId: string;
+  /** Seconds since 1970. */
+  readonly addedAt: number;
+  readonly usedAt: number | null;
+  /** Its count went back once: it may have been copied. */
+  readonly wentBack: boolean;
+}
+
+/** Answer to `passkey-new`; texts of bytes are base64url. */
+export interface PasskeyOptionsView {
+  readonly rpId: string;
+  readonly challenge: string;
+  readonly user: { readonly id: string; readonly name: string; readonly displayName: string };
+  /** COSE numbers, the best first. */
+  readonly algorithms: readonly number[];
+  /** Those that an authenticator is not to make again. */
+  readonly known: readonly string[];
 }
 
 export interface HealthView {

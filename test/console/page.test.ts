@@ -13,6 +13,7 @@ import { type Complaints, chromiumPath, DESKTOP, launchChromium, PHONE, watch } 
 import { takePicture } from '../web/pictures.ts';
 import { openCable } from './cable.ts';
 import { buildPages, ConsoleSite, type SiteOptions } from './site.ts';
+import { NAME, NAME_FLAG } from './trusted.ts';
 
 const OUTPUT = fileURLToPath(new URL('../output/console/', import.meta.url));
 const PASSWORD = 'correct horse battery';
@@ -40,7 +41,7 @@ describe('the console’s page', function () {
     this.timeout(300_000);
     chromiumPath();
     await buildPages();
-    browser = await launchChromium();
+    browser = await launchChromium(NAME_FLAG);
   });
   after(() => browser?.close());
 
@@ -383,15 +384,20 @@ describe('the console’s page', function () {
   });
 
   it('can be reached past the browser’s warning, as a person does who has compared the fingerprint', async () => {
-    await open();
+    await open({ config: { names: [NAME] } });
     const careful = await browser.newContext({ viewport: PHONE });
     try {
       const warned = await careful.newPage();
+      assert.ok(site.link().startsWith(`https://${NAME}:`));
       await assert.rejects(warned.goto(site.link()), /ERR_CERT_AUTHORITY_INVALID/);
       await warned.locator('#details-button').click();
       await warned.locator('#proceed-link').click();
       await warned.locator('#app[data-ready]').waitFor();
       assert.equal(await warned.evaluate('isSecureContext && "bluetooth" in navigator'), true);
+      // Passkeys it has not: the browser wants a certificate that it trusts, and the page says so.
+      await warned.getByLabel('Name of the new passkey').fill('Phone');
+      await warned.getByRole('button', { name: 'Add a passkey' }).click();
+      await warned.getByText('This browser makes no passkeys behind a certificate warning').waitFor();
     } finally {
       await careful.close();
     }

@@ -72,7 +72,7 @@ describe('the console’s server', function () {
         assert.deepEqual([answer.http, answer.json.status], [401, 'not-authenticated'], name);
       }
       const { json } = await site.get('/api/greeting');
-      assert.deepEqual(Object.keys(json).sort(), ['fingerprint', 'hasPassword']);
+      assert.deepEqual(Object.keys(json).sort(), ['fingerprint', 'hasPassword', 'passkeyNames']);
       const forged = { cookie: `__Host-cpns-console=${'A'.repeat(43)}` };
       assert.equal((await site.get('/api/state', forged)).http, 401);
     });

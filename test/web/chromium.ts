@@ -21,7 +21,8 @@ export function chromiumPath(): string {
   return PATH;
 }
 
-export function launchChromium(): Promise<Browser> {
+/** @param more flags of one test */
+export function launchChromium(...more: readonly string[]): Promise<Browser> {
   return chromium.launch({
     executablePath: chromiumPath(),
     args: [
@@ -35,6 +36,7 @@ export function launchChromium(): Promise<Browser> {
       '--disable-sync',
       '--enable-features=WebBluetooth',
       '--enable-experimental-web-platform-features',
+      ...more,
     ],
   });
 }

@@ -1,20 +1,22 @@
-/** Who may come in: the password, sessions, the certificate's fingerprint, logging out. */
+/** Who may come in: passkeys, the password, sessions, the certificate's fingerprint, logging out. */
 import type { ConsoleView } from '../../console/view.ts';
 import { post } from './client.ts';
 import { h, Region } from './dom.ts';
 import { button, card, facts, faultLine } from './parts.ts';
+import { Passkeys } from './passkeys.ts';
 
 export class Access {
   readonly element: HTMLElement;
-  readonly #facts: Region<ConsoleView['access']>;
+  readonly #facts: Region<Pick<ConsoleView['access'], 'hasPassword' | 'sessions' | 'fingerprint'>>;
   readonly #remove: HTMLButtonElement;
+  readonly #passkeys = new Passkeys();
 
   constructor() {
     const fault = faultLine();
     const place = h('div');
     this.#facts = new Region(place, ({ hasPassword, sessions, fingerprint }) => [
       facts(
-        ['Password', hasPassword ? 'set' : 'none: only links from the shell let anybody in'],
+        ['Password', hasPassword ? 'set' : 'none'],
         ['Logged in', sessions === 1 ? 'this browser only' : `${sessions} browsers`],
         ['Certificate', h('span', { class: 'code small' }, fingerprint)],
       ),
@@ -25,6 +27,7 @@ export class Access {
       'access',
       'Access',
       place,
+      this.#passkeys.element,
       passwordForm(),
       fault.element,
       h(
@@ -38,8 +41,10 @@ export class Access {
   }
 
   update({ access }: ConsoleView): void {
-    this.#facts.update(access);
-    this.#remove.hidden = !access.hasPassword;
+    const { hasPassword, sessions, fingerprint } = access;
+    this.#facts.update({ hasPassword, sessions, fingerprint });
+    this.#passkeys.update(access);
+    this.#remove.hidden = !hasPassword;
   }
 }
 

@@ -18,6 +18,8 @@ export class Refused extends Error {
 
 export interface Greeting {
   readonly hasPassword: boolean;
+  /** Names of this gateway at which a passkey lets in. */
+  readonly passkeyNames: readonly string[];
   readonly fingerprint: string;
 }
 

@@ -1,13 +1,15 @@
-/** The page before a login: how to get a link, and the password where one is set. */
-import { type Greeting, post } from './client.ts';
+/** The page before a login: how to get a link; the passkey and the password where there are such. */
+import { type Greeting, post, Refused } from './client.ts';
 import { h } from './dom.ts';
-import { card, faultLine } from './parts.ts';
+import { button, card, faultLine } from './parts.ts';
+import { loginByPasskey } from './passkeys.ts';
 
 /** @param why what a person should know first: that a link is spent, say */
 export function loginPage(greeting: Greeting, why: string | undefined, onDone: () => void): HTMLElement {
   const parts = [
     h('header', { class: 'bar' }, h('h1', { tabindex: '-1' }, 'Log in at this gateway')),
     why === undefined ? undefined : h('p', { class: 'notice notice-bad', role: 'alert' }, why),
+    greeting.passkeyNames.length > 0 ? passkeyCard(greeting.passkeyNames, onDone) : undefined,
     greeting.hasPassword ? passwordForm(onDone) : undefined,
     card(
       'link',
@@ -25,6 +27,25 @@ export function loginPage(greeting: Greeting, why: string | undefined, onDone: (
     ),
   ];
   return h('main', { class: 'page' }, ...parts);
+}
+
+/** @param names at which a passkey lets in: this page's, or where to go instead */
+function passkeyCard(names: readonly string[], onDone: () => void): HTMLElement {
+  const fault = faultLine();
+  const say = (error: unknown) =>
+    fault.say(error instanceof Refused && error.status === 'not-authenticated' ? NOT_LET_IN : error);
+  if (names.includes(location.hostname)) {
+    const login = () => loginByPasskey().then(onDone);
+    const enter = button('Log in with a passkey', login, say, { class: 'button-primary' });
+    return card('passkey', 'With a passkey', fault.element, enter);
+  }
+  const port = location.port || 443;
+  const links = names.map((name) => {
+    const url = `https://${name}:${port}/`;
+    return h('li', {}, h('a', { href: url }, url));
+  });
+  const why = h('p', {}, 'A passkey belongs to a name, and yours are for another one than this page’s:');
+  return card('passkey', 'With a passkey', why, h('ul', {}, ...links));
 }
 
 function passwordForm(onDone: () => void): HTMLElement {
@@ -47,9 +68,7 @@ function passwordForm(onDone: () => void): HTMLElement {
           submit.disabled = true;
           post('login-password', { password: input.value })
             .then(onDone, (error) => {
-              fault.say(
-                error instanceof Error && error.message.startsWith('The request carries') ? WRONG : error,
-              );
+              fault.say(error instanceof Refused && error.status === 'not-authenticated' ? WRONG : error);
               input.select();
             })
             .finally(() => {
@@ -65,4 +84,5 @@ function passwordForm(onDone: () => void): HTMLElement {
   return card('password-card', 'With your password', form);
 }
 
+const NOT_LET_IN = new Error('This passkey is not let in: it was removed here, or its count went back.');
 const WRONG = new Error('That is not the password.');

@@ -1,0 +1,131 @@
+/**
+ * What the page asks about passkeys: making one and taking one away, for who is logged in; and the login by one. Owns what a
+ * challenge is good for, and what follows from a login: the count, and when it was used.
+ */
+import * as v from 'valibot';
+import { CpnsError } from '../base/errors.ts';
+import { RefusedError } from '../https/problem.ts';
+import type { ApiAnswer, ApiCall, ApiParts, Method } from './api-types.ts';
+import { LoginAttempts } from './attempts.ts';
+import { Challenges } from './challenges.ts';
+import { isName } from './hosts.ts';
+import { MAX_NAME_CHARS } from './passkeys.ts';
+import { read } from './read.ts';
+import type { Session } from './sessions.ts';
+import type { PasskeyOptionsView } from './view.ts';
+import { ALGORITHMS, Assertion, isCountBack, NewPasskey, verifyAssertion, verifyNew } from './webauthn.ts';
+
+const Nothing = v.strictObject({});
+const Add = v.strictObject({
+  name: v.pipe(v.string(), v.trim(), v.minLength(1), v.maxLength(MAX_NAME_CHARS)),
+  passkey: NewPasskey,
+});
+const Remove = v.strictObject({ id: v.pipe(v.string(), v.maxLength(1_364)) });
+
+export class PasskeyApi {
+  readonly #parts: ApiParts;
+  readonly #begin: () => ApiAnswer;
+  readonly #challenges = new Challenges();
+  /** Apart from the password's: whoever guesses at that keeps nobody from a passkey. */
+  readonly #attempts = new LoginAttempts();
+
+  /** @param begin a session */
+  constructor(parts: ApiParts, begin: () => ApiAnswer) {
+    this.#parts = parts;
+    this.#begin = begin;
+  }
+
+  /** For everybody. */
+  readonly open: Readonly<Record<string, (call: ApiCall) => Promise<ApiAnswer>>> = {
+    'passkey-challenge': async ({ body, origin }) => {
+      read(Nothing, body);
+      const rpId = rpIdOf(origin);
+      return { value: { rpId, challenge: this.#challenges.issue(`login ${rpId}`, this.#parts.nowMs()) } };
+    },
+    'login-passkey': async ({ body, origin, address }) => {
+      const nowMs = this.#parts.nowMs();
+      const assertion = read(Assertion, body);
+      const waitSeconds = this.#attempts.begin(address, nowMs);
+      if (waitSeconds > 0) throw new RefusedError('too-many-requests', waitSeconds);
+      try {
+        this.#login(assertion, origin, nowMs);
+      } catch (error) {
+        this.#attempts.failed(address, nowMs);
+        throw error;
+      }
+      this.#attempts.succeeded(address);
+      return this.#begin();
+    },
+  };
+
+  readonly guarded: Readonly<Record<string, Method>> = {
+    'passkey-new': ({ body, origin }, session) => {
+      read(Nothing, body);
+      const { passkeys, gateway, nowMs } = this.#parts;
+      const rpId = rpIdOf(origin);
+      const { label, user } = gateway.status();
+      const known = passkeys.list().filter((each) => each.rpId === rpId);
+      const value: PasskeyOptionsView = {
+        rpId,
+        challenge: this.#challenges.issue(purposeOf(session, rpId), nowMs()),
+        user: { id: passkeys.handle, name: label, displayName: `${label}, the gateway of ${user}` },
+        algorithms: ALGORITHMS,
+        known: known.map(({ id }) => id),
+      };
+      return { value };
+    },
+    'passkey-add': ({ body, origin }, session) => {
+      const { passkeys, nowMs, nowSeconds, onChange } = this.#parts;
+      const { name, passkey } = read(Add, body);
+      const rpId = rpIdOf(origin);
+      const credential = verifyNew(passkey, this.#expected(origin, rpId, purposeOf(session, rpId), nowMs()));
+      passkeys.add(credential, { name, rpId, addedAt: nowSeconds() });
+      onChange();
+      return { value: {} };
+    },
+    'passkey-remove': ({ body }, session) => {
+      const { passkeys, sessions, onChange } = this.#parts;
+      passkeys.remove(read(Remove, body).id);
+      // Whoever came in by it, with a device that is lost perhaps, is out.
+      sessions.endAll(session);
+      onChange();
+      return { value: {} };
+    },
+  };
+
+  /** @throws CpnsError not-authenticated, malformed */
+  #login(assertion: Assertion, origin: string, nowMs: number): void {
+    const { passkeys, nowSeconds, onChange } = this.#parts;
+    const rpId = rpIdOf(origin);
+    const passkey = passkeys.find(assertion.id);
+    if (!passkey || passkey.rpId !== rpId) throw new CpnsError('not-authenticated', 'no passkey of ours');
+    const expected = this.#expected(origin, rpId, `login ${rpId}`, nowMs);
+    const signCount = verifyAssertion(assertion, passkey, expected);
+    if (isCountBack(passkey.signCount, signCount)) {
+      passkeys.change(passkey.id, { wentBack: true });
+      onChange();
+      throw new CpnsError('not-authenticated', 'the count of the passkey went back');
+    }
+    passkeys.change(passkey.id, { signCount, usedAt: nowSeconds() });
+  }
+
+  /** A challenge that fits is spent, whatever else is wrong with the answer: who has it has signed once. */
+  #expected(origin: string, rpId: string, purpose: string, nowMs: number) {
+    const isOurs = (challenge: string) => {
+      if (!this.#challenges.isGood(challenge, purpose, nowMs)) return false;
+      this.#challenges.use(challenge, nowMs);
+      return true;
+    };
+    return { origin, rpId, isOurs };
+  }
+}
+
+/** Of whoever is logged in, and nobody else. */
+const purposeOf = ({ id }: Session, rpId: string): string => `add ${id} ${rpId}`;
+
+/** @throws CpnsError malformed for an address, which no passkey can be for */
+function rpIdOf(origin: string): string {
+  const { hostname } = new URL(origin);
+  if (!isName(hostname)) throw new CpnsError('malformed', 'passkeys are for names, never for addresses');
+  return hostname;
+}

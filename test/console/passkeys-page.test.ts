@@ -1,0 +1,170 @@
+/** Passkeys in a real Chromium, with its own virtual authenticator, behind a certificate that it trusts. */
+import assert from 'node:assert/strict';
+import type { Browser, BrowserContext, CDPSession, Page } from 'playwright-core';
+import { checkAccess } from '../web/access.ts';
+import { type Complaints, launchChromium, PHONE, watch } from '../web/chromium.ts';
+import { takePicture } from '../web/pictures.ts';
+import { buildPages, ConsoleSite } from './site.ts';
+import { NAME, type Trusted, trustedCertificate } from './trusted.ts';
+
+describe('passkeys on the console’s page', function () {
+  this.timeout(60_000);
+  let trusted: Trusted;
+  let browser: Browser;
+  let context: BrowserContext;
+  let page: Page;
+  let complaints: Complaints;
+  let site: ConsoleSite;
+  let cdp: CDPSession;
+  let authenticatorId: string;
+
+  before(async function () {
+    this.timeout(300_000);
+    await buildPages();
+    trusted = trustedCertificate();
+    browser = await launchChromium(...trusted.flags);
+  });
+  after(async () => {
+    await browser?.close();
+    trusted?.remove();
+  });
+  beforeEach(async () => {
+    site = await ConsoleSite.open({ config: trusted.config });
+    context = await browser.newContext({ viewport: PHONE, reducedMotion: 'reduce' });
+    complaints = await watch(context, 'https://');
+    page = await context.newPage();
+    cdp = await context.newCDPSession(page);
+    await cdp.send('WebAuthn.enable');
+    ({ authenticatorId } = await cdp.send('WebAuthn.addVirtualAuthenticator', {
+      options: {
+        protocol: 'ctap2',
+        transport: 'internal',
+        hasResidentKey: true,
+        hasUserVerification: true,
+        isUserVerified: true,
+        automaticPresenceSimulation: true,
+      },
+    }));
+    await page.goto(site.link());
+    await page.locator('#app[data-ready]').waitFor();
+  });
+  afterEach(async () => {
+    await context.close();
+    await site.close();
+    const refused = /the server responded with a status of (401|403|429)/;
+    const errors = complaints.errors.filter((text) => !refused.test(text));
+    assert.deepEqual({ ...complaints, errors }, { breaches: [], foreign: [], errors: [] });
+    assert.deepEqual(site.faults, []);
+  });
+
+  const button = (name: string | RegExp) => page.getByRole('button', { name });
+  const origin = () => `https://${NAME}:${site.console.port}/`;
+  const group = () => page.getByRole('group', { name: 'Passkeys' });
+
+  async function add(name: string): Promise<void> {
+    await page.getByLabel('Name of the new passkey').fill(name);
+    await button('Add a passkey').click();
+  }
+  async function logout(): Promise<void> {
+    await button(/^Log out$/).click();
+    await button('Log in with a passkey').waitFor();
+  }
+
+  it('is made, listed, lets in again after a restart, and counts', async () => {
+    await add('My phone');
+    await group()
+      .getByText(/^for hall\.local; added .*; not used yet$/)
+      .waitFor();
+    await takePicture(page, '../console/11-passkey');
+    await checkAccess(page);
+    await add('Once more');
+    await group().getByText('This device has a passkey for this gateway already.').waitFor();
+    await site.console.close();
+    const { port } = site.console;
+    await site.openConsole({ ...trusted.config, listen: { host: '127.0.0.1', port } });
+    await page.goto(origin());
+    await button('Log in with a passkey').waitFor();
+    await takePicture(page, '../console/12-passkey-login');
+    await checkAccess(page);
+    await button('Log in with a passkey').click();
+    await page.locator('.console').waitFor();
+    await group()
+      .getByText(/; used /)
+      .waitFor();
+    const { credentials } = await cdp.send('WebAuthn.getCredentials', { authenticatorId });
+    assert.equal(credentials.length, 1);
+    assert.ok((credentials[0]?.signCount ?? 0) >= 2);
+    assert.equal(credentials[0]?.rpId, NAME);
+  });
+
+  it('is removed where it is listed, and lets nobody in any more', async () => {
+    await add('Lost phone');
+    await button('Remove the passkey Lost phone').click();
+    await checkAccess(page);
+    await page.getByRole('dialog').getByRole('button', { name: 'Remove it' }).click();
+    await group().getByText('Lost phone').waitFor({ state: 'detached' });
+    await add('My phone');
+    await group().getByText('My phone').waitFor();
+    await logout();
+    const { credentials } = await cdp.send('WebAuthn.getCredentials', { authenticatorId });
+    // The one that was removed here is on the device still; the new one took its place there or stands beside it.
+    assert.ok(credentials.length >= 1);
+    await button('Log in with a passkey').click();
+    await page.locator('.console').waitFor();
+  });
+
+  it('does not let in a copy whose count went back, and says so', async () => {
+    await add('My phone');
+    await group().getByText('My phone').waitFor();
+    await logout();
+    await button('Log in with a passkey').click();
+    await page.locator('.console').waitFor();
+    const { credentials } = await cdp.send('WebAuthn.getCredentials', { authenticatorId });
+    const [credential = assert.fail()] = credentials;
+    await cdp.send('WebAuthn.clearCredentials', { authenticatorId });
+    await cdp.send('WebAuthn.addCredential', {
+      authenticatorId,
+      credential: { ...credential, signCount: 0 },
+    });
+    await logout();
+    await button('Log in with a passkey').click();
+    await page.getByText('This passkey is not let in').waitFor();
+    await page.goto(site.link());
+    await group().getByText('Its count went back once').waitFor();
+    await checkAccess(page);
+  });
+
+  it('is nothing without the user verified, and the page says what to do', async () => {
+    await cdp.send('WebAuthn.setUserVerified', { authenticatorId, isUserVerified: false });
+    await add('My phone');
+    await group().getByText('That was cancelled, took too long').waitFor();
+    assert.equal(await group().getByRole('listitem').count(), 0);
+  });
+
+  it('is for a name: who came by an address is told so, and where to go', async () => {
+    const byAddress = site.link().replace(NAME, '127.0.0.1');
+    await page.goto(byAddress);
+    await page.locator('#app[data-ready]').waitFor();
+    const notice = group().getByText(
+      'You came by an address. A passkey belongs to a name, never to an address',
+    );
+    await notice.waitFor();
+    assert.equal(await group().getByRole('textbox').count(), 0);
+    const links = await group().getByRole('link').allTextContents();
+    assert.ok(
+      links.length > 0 && links.every((url) => /^https:\/\/[a-z0-9.-]+:\d+\/$/.test(url)),
+      String(links),
+    );
+    await takePicture(page, '../console/13-address');
+    await checkAccess(page);
+    // And at the login, where to go with one.
+    await page.goto(site.link());
+    await add('My phone');
+    await group().getByText('My phone').waitFor();
+    await page.goto(`https://127.0.0.1:${site.console.port}/`);
+    await button(/^Log out$/).click();
+    await page.getByRole('link', { name: origin() }).waitFor();
+    assert.equal(await button('Log in with a passkey').count(), 0);
+    await checkAccess(page);
+  });
+});
