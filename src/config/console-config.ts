@@ -30,7 +30,7 @@ function parseListen(text: string): ListenAddress | undefined {
   return known && port <= 65_535 ? { host, port } : undefined;
 }
 
-const listen = value(
+export const listen = value(
   v.pipe(
     v.string(),
     v.check((text) => parseListen(text) !== undefined, 'no address with a port'),
@@ -51,15 +51,15 @@ const name = value(
   '"gateway.local"',
 );
 
-const file = (example: string) =>
-  v.optional(value(v.pipe(v.string(), v.minLength(1, 'empty')), 'the path of a PEM file', example));
+export const pemFile = (example: string) =>
+  value(v.pipe(v.string(), v.minLength(1, 'empty')), 'the path of a PEM file', example);
 
 export const Console = v.pipe(
   v.strictObject({
     listen,
     names: v.optional(v.pipe(v.array(name), v.maxLength(16, 'more than 16 names')), []),
-    cert: file('"/etc/cpns/console.pem"'),
-    key: file('"/etc/cpns/console.key"'),
+    cert: v.optional(pemFile('"/etc/cpns/console.pem"')),
+    key: v.optional(pemFile('"/etc/cpns/console.key"')),
   }),
   v.check(({ cert, key }) => (cert === undefined) === (key === undefined), 'cert and key belong together'),
   v.transform((config): ConsoleConfig => config),

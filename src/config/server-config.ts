@@ -4,6 +4,7 @@
  */
 import * as v from 'valibot';
 import { LIMITS } from '../messages/common.ts';
+import { Page, type PageConfig } from './page-config.ts';
 import { integer, Log, type LogLevel } from './parts.ts';
 import { value } from './schema-faults.ts';
 import { Limits, type LimitsConfig, limitsExample } from './server-limits.ts';
@@ -20,6 +21,8 @@ export interface ServerConfig {
   readonly limits: LimitsConfig;
   /** Prometheus text, health and readiness on 127.0.0.1; absent for none. */
   readonly metricsPort: number | undefined;
+  /** The PNE's page on a port of its own; absent for none. */
+  readonly page?: PageConfig | undefined;
   readonly log: { readonly level: LogLevel };
 }
 
@@ -76,6 +79,7 @@ export const ServerSchema = v.pipe(
       {},
     ),
     limits: v.optional(Limits, {}),
+    page: v.optional(Page),
     metrics: v.optional(v.strictObject({ port: integer(0, 65_535, 'a TCP port', 9464) })),
     log: Log,
   }),
@@ -98,6 +102,11 @@ limit = 500                      # minor units (cents) in one period
 period_days = 30
 
 ${limitsExample()}
+
+# [page]                         # the PNE's page at https://NAME:8445/pne/, with a certificate that browsers know
+# listen = "0.0.0.0:8445"
+# cert = "/etc/letsencrypt/live/cpns.example.net/fullchain.pem"
+# key = "/etc/letsencrypt/live/cpns.example.net/privkey.pem"
 
 # [metrics]                      # Prometheus text, health and readiness on 127.0.0.1
 # port = 9464

@@ -40,7 +40,7 @@ export function consoleCertificate(
   nowMs: number,
 ): ConsoleCertificate {
   const { cert, key } = config;
-  if (cert !== undefined && key !== undefined) return ownFiles(cert, key);
+  if (cert !== undefined && key !== undefined) return ownFiles(cert, key, 'console');
   const signer = loadOrCreateKey(join(stateDir, KEY_FILE));
   const file = join(stateDir, CERTIFICATE_FILE);
   const kept = exists(file) ? parse(readFileSync(file, 'utf8')) : undefined;
@@ -61,8 +61,13 @@ export function consoleCertificate(
   return certificate(keyPem, new X509Certificate(certPem), false);
 }
 
-function ownFiles(certFile: string, keyFile: string): ConsoleCertificate {
-  const fault = (file: string, problem: string) => new ConfigError([{ file, key: 'console', problem }]);
+/**
+ * What somebody's own files hold.
+ * @param key of the configuration that names them
+ * @throws ConfigError when they are no certificate with its key
+ */
+export function ownFiles(certFile: string, keyFile: string, key: string): ConsoleCertificate {
+  const fault = (file: string, problem: string) => new ConfigError([{ file, key, problem }]);
   const read = (file: string): string => {
     try {
       return readFileSync(file, 'utf8');

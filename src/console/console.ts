@@ -20,9 +20,10 @@ import { consoleCertificate } from './certificate.ts';
 import { Enrolments } from './enrolments.ts';
 import { readPages } from './files.ts';
 import { Hosts, hostInUrl, isName } from './hosts.ts';
+import type { PageHttps } from './page-https.ts';
 import { Passkeys } from './passkeys.ts';
 import { Password } from './password.ts';
-import { type ConsoleServer, openConsoleServer } from './server.ts';
+import { openConsoleServer } from './server.ts';
 import { LINK_LIFE_MS, OneTimeLinks, Sessions } from './sessions.ts';
 import { Stories } from './stories.ts';
 import { Streams } from './streams.ts';
@@ -76,7 +77,7 @@ export class Console {
   readonly #streams: Streams;
   readonly #certificate;
   readonly #pages;
-  #server: ConsoleServer | undefined;
+  #server: PageHttps | undefined;
   #verdict: Verdict | undefined;
   #asking: NodeJS.Timeout | undefined;
 

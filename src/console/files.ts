@@ -58,6 +58,13 @@ export function pagesFolder(): string {
   }
 }
 
+/** The PNE's page and nothing else. */
+export function readPnePage(folder = pagesFolder()): Pages {
+  const files = new Map<string, PageFile>();
+  const hasPne = addFolder(files, join(folder, 'pne'), '/pne/', PNE_POLICY, 'no-cache');
+  return { files, hasConsole: false, hasPne };
+}
+
 export function readPages(folder = pagesFolder()): Pages {
   const files = new Map<string, PageFile>();
   const hasConsole = addFolder(files, join(folder, 'console'), '/', CONSOLE_POLICY, 'no-store');

@@ -184,6 +184,15 @@ describe('configuration', () => {
       assert.throws(() => parseConfig(ServerSchema, { text: '[limits]\nconnections = 0\n' }), /connections/);
     });
 
+    it('the page of the server has a certificate that browsers know, or there is none', () => {
+      const page = serverExample().split('# [page]')[1]?.split('# [metrics]')[0] ?? '';
+      const text = `[page]${page.replaceAll('\n# ', '\n')}`;
+      const read = parseConfig(ServerSchema, { text });
+      assert.deepEqual(read.page?.listen, { host: '0.0.0.0', port: 8445 });
+      assert.equal(parseConfig(ServerSchema, { text: serverExample() }).page, undefined);
+      assert.match(complaint('server', '[page]\nlisten = "0.0.0.0:8445"\n'), /page\.cert/);
+    });
+
     it('defaults', () => {
       const gateway = parseConfig(GatewaySchema, { text: URL_LINES });
       assert.deepEqual(gateway, gatewayDefaults('https://s.example'));
