@@ -1,12 +1,13 @@
 /**
  * Writes the generated parts of the documents: the table of statuses in docs/protocol.md from src/base/statuses.ts, the
- * checks in docs/troubleshooting.md from the doctor's table, docs/flow.svg, the picture of parties and flow, from the step
- * table here, and docs/firmware-profiles.md. `--check` exits 1 when one is not up to date.
+ * checks in docs/troubleshooting.md from the doctor's table, what to enter into an app in docs/phones.md, docs/flow.svg, the
+ * picture of parties and flow, from the step table here, and docs/firmware-profiles.md. `--check` exits 1 when one is not up to date.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { STATUSES } from '../src/base/statuses.ts';
 import { shippedProfiles } from '../src/profiles/load.ts';
+import { phonesTables } from './phones-page.ts';
 import { profilesPage } from './profiles-page.ts';
 import { troubleshootingChecks } from './troubleshooting-page.ts';
 
@@ -130,6 +131,7 @@ const read = (path: string): string => {
 const wanted = new Map([
   [at('protocol.md'), withPart(at('protocol.md'), 'statuses', statusTable())],
   [at('troubleshooting.md'), withPart(at('troubleshooting.md'), 'checks', troubleshootingChecks())],
+  [at('phones.md'), withPart(at('phones.md'), 'peripheral', phonesTables())],
   [at('flow.svg'), drawFlow()],
   [at('firmware-profiles.md'), profilesPage(shippedProfiles())],
 ]);
