@@ -310,6 +310,7 @@ describe('the console’s page', function () {
     const pne = await site.network.pne('Phone', { bluetooth: { as: 'central' } });
     pne.useCode(code);
     await region('Add a device').getByText('“Phone” has the code.').waitFor();
+    await region('What happened').getByText('on its way').waitFor();
     await picture('5-compare');
     await checkAccess(page);
     const digits = (await page.locator('#digits').textContent())?.replace(' ', '');

@@ -73,6 +73,7 @@ export function storyEnd({ kind, steps }: StoryView): {
       : BUSY;
   }
   if (refusedAt >= 0) return REFUSED;
+  if (kind === 'enrolment') return steps.some(({ name }) => name === 'EnrolReceipt') ? GOOD : BUSY;
   if (kind !== 'question') return GOOD;
   const isAnswered = steps.some(({ status }) => status !== null);
   return isAnswered ? { text: 'answered', mood: 'good' } : { text: 'waits', mood: 'busy' };
