@@ -78,7 +78,7 @@ const KINDS = [
     'waiting',
     'freshness',
   ],
-  ...['refused', 'EnrolOffer', 'EnrolClaim', 'EnrolReceipt', 'EnrolAck', 'receipt'],
+  ...['refused', 'EnrolOffer', 'EnrolClaim', 'compared', 'EnrolReceipt', 'EnrolAck', 'receipt'],
   ...['review', 'outcome', 'rejected', 'delivered', 'resend', 'stored', 'deadline'],
 ];
 const YES = { yours: true, chargeable: true, reason: 'ok' };
@@ -298,8 +298,8 @@ function machineSeeds(): Input[] {
     ...of(1, GATEWAY_STATES.length),
     ...of(2, 1),
     ...of(3, SERVER_AT.length),
-    ...of(4, 1),
-    ...of(5, 1),
+    ...of(4, 2),
+    ...of(5, 2),
     ...KINDS.map((_, kind): Input => [part(kind % 2, kind), part(3, kind, 1, 2, 3), part(0)]),
   ];
 }
@@ -321,7 +321,7 @@ export const machinesTarget: Target = {
             ? gatewayPlayed(pick(GATEWAY_STATES, state))
             : which === 2
               ? homePlayed(chosen?.subarray(1) ?? part())
-              : enrolmentBench(which === 4 ? 'pne' : 'gateway');
+              : enrolmentBench(which === 4 ? 'pne' : 'gateway', state % 2 === 0 ? 'pne' : 'gateway');
       if (played) play(played, steps);
     },
   }),
