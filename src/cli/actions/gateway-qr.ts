@@ -36,10 +36,10 @@ export async function gatewayQr(options: Options): Promise<void> {
     );
   }
   const page = pageOf(options.page);
+  const stateDir = existingState('gateway', options);
   const ended = new AbortController();
   const interrupt = () => ended.abort(new InterruptedError());
   process.once('SIGINT', interrupt);
-  const stateDir = existingState('gateway', options);
   let asker: Asker | undefined;
   const onEvent = (event: unknown) => {
     const qrEvent = event as QrEvent;
