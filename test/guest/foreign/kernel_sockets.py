@@ -1,6 +1,4 @@
-"""Bluetooth sockets that Python's socket module cannot address: the kernel's management channel, and L2CAP by channel and
-kind of address (ATT over LE is channel 4). Owns two structures of <bluetooth/hci.h> and <bluetooth/l2cap.h>.
-"""
+"""A Bluetooth socket that Python's socket module cannot address: the kernel's management channel."""
 import ctypes
 import os
 import socket
@@ -8,7 +6,6 @@ import struct
 
 _libc = ctypes.CDLL(None, use_errno=True)
 HCI_CHANNEL_CONTROL, NO_DEVICE = 3, 0xFFFF
-ATT_CHANNEL, LE_PUBLIC, LE_RANDOM = 4, 1, 2
 ADD_ADVERTISING, REMOVE_ADVERTISING, COMMAND_COMPLETE, COMMAND_STATUS = 0x3E, 0x3F, 1, 2
 CONNECTABLE = 1
 
@@ -48,13 +45,3 @@ class Management:
     def silence(self):
         self._command(REMOVE_ADVERTISING, b'\1')
 
-
-def connect_att(own, peer, kind=LE_PUBLIC):
-    """An ATT channel to `peer`, with the adapter whose address is `own`; each packet is one PDU."""
-    def sockaddr(address, cid):
-        return struct.pack('<HH6sHBx', socket.AF_BLUETOOTH, 0, bytes.fromhex(address.replace(':', ''))[::-1], cid, kind)
-
-    sock = socket.socket(socket.AF_BLUETOOTH, socket.SOCK_SEQPACKET, socket.BTPROTO_L2CAP)
-    _call(_libc.bind, sock, sockaddr(own, ATT_CHANNEL)[:13] + bytes([LE_PUBLIC, 0]))
-    _call(_libc.connect, sock, sockaddr(peer, ATT_CHANNEL))
-    return sock

@@ -1,76 +1,59 @@
 #!/usr/bin/python3
 """Asks a GATT server everything that ATT has, right and wrong, and holds its answers against the Core Specification
-(Vol 3 Part F §3.4, Part G §3.3): python3 poke.py OWN-ADDRESS PEER-ADDRESS.
+(Vol 3 Part F §3.4, Part G §3.3): python3 poke.py ADAPTER.
 
-The adapter is up and no bluetoothd runs on it: this speaks ATT itself, on the kernel's L2CAP socket. Prints what does
+The adapter is down and nobody's: this speaks ATT itself (hci_att.py), to whoever advertises the service. Prints what does
 not hold, and last one line of figures; exit status 1 when something did not hold. Owns the questions only.
 """
 import struct
 import sys
 import time
 
-from kernel_sockets import connect_att
+from hci_att import Adapter, Closed
 
 ERROR, CONTROL = 0x01, bytes.fromhex('0a0100')  # a read of the first declaration is always answered
 INVALID_HANDLE, READ_NOT_PERMITTED, WRITE_NOT_PERMITTED, INVALID_PDU = 1, 2, 3, 4
 NOT_SUPPORTED, INVALID_OFFSET, NOT_FOUND, NOT_LONG, INVALID_LENGTH = 6, 7, 0x0A, 0x0B, 0x0D
 UNLIKELY, UNSUPPORTED_GROUP, VALUE_NOT_ALLOWED, IMPROPERLY_CONFIGURED = 0x0E, 0x10, 0x13, 0xFD
-UP, DOWN = (bytes.fromhex(f'c9a5000{n}5b1e4c0e9d2a7e1f0b64c950')[::-1] for n in (2, 3))
+SERVICE, UP, DOWN = (bytes.fromhex(f'c9a5000{n}5b1e4c0e9d2a7e1f0b64c950')[::-1] for n in (1, 2, 3))
 CCCD = bytes.fromhex('0229')
-LONGEST = 517
+LONGEST = 509  # with opcode and handle 512, twice what the server ever agrees to: whoever sends more loses the link
 
 faults, asked, links = [], 0, 0
-
-
-class Closed(Exception):
-    """The server ended the link."""
 
 
 class Peer:
     """The server, connected again whenever it has closed: it gives a client that does not subscribe little time."""
 
-    def __init__(self, own, address):
-        self._own, self._address, self._sock = own, address, None
+    def __init__(self, index):
+        self._adapter, self._linked = Adapter(index), False
 
     def open(self):
         global links
-        if self._sock is None:
-            for tries in range(20):
-                try:
-                    self._sock = connect_att(self._own, self._address)
-                    break
-                except OSError as error:
-                    last = error
-                    time.sleep(0.3)
-            else:
-                sys.exit(f'no connection: {last}')
-            self._sock.settimeout(5)
+        if not self._linked:
+            self._adapter.connect(SERVICE)
+            self._linked = True
             links += 1
-        return self._sock
 
     def close(self):
-        if self._sock:
-            self._sock.close()
-            self._sock = None
+        self._linked = False
+        self._adapter.disconnect()
 
     def send(self, pdu):
+        self.open()
         try:
-            self.open().send(pdu)
-        except OSError as error:
-            self.close()
-            raise Closed from error
+            self._adapter.send(pdu)
+        except Closed:
+            self._linked = False
+            raise
 
     def receive(self):
+        """@returns None when there is nothing for 5 s"""
         try:
-            pdu = self.open().recv(1024)
-        except TimeoutError:
-            return None
-        except OSError:
-            pdu = b''
-        if not pdu:
-            self.close()
-            raise Closed
-        return pdu
+            return self._adapter.receive(5)
+        except Closed:
+            self._linked = False
+            raise
 
     def ask(self, pdu):
         """@returns the answer; asked once more on a new link when the server's patience ended just then"""
@@ -120,6 +103,18 @@ def silent(what, pdu):
         except Closed:
             if last:
                 faults.append(f'{what}: the link was closed')
+
+
+def ends(what, pdu):
+    """`pdu` ends the link, and the server takes the next one."""
+    global asked
+    asked += 1
+    peer.close()
+    try:
+        peer.send(pdu)
+        faults.append(f'{what} was answered {shown(peer.receive())}')
+    except Closed:
+        check(f'the server after {what}', CONTROL, 0x0B)
 
 
 def error(code):
@@ -189,6 +184,8 @@ def many(what, handle, lengths, expected):
 
 def writes(table, up, down, cccd):
     lengths = list(range(LONGEST + 1))
+    for length in (LONGEST + 1, 600, 2000):
+        ends(f'a write of {length} bytes', pdu(0x12, 'H', up, data=bytes(length)))
     many('a write request to what takes commands only', up, lengths, [WRITE_NOT_PERMITTED])
     many('a write request to what only notifies', down, lengths, [WRITE_NOT_PERMITTED])
     many('a configuration', cccd, [n for n in lengths if n != 2], [INVALID_LENGTH])
@@ -199,7 +196,7 @@ def writes(table, up, down, cccd):
             check(f'long write to {handle}', pdu(0x16, 'HH', handle, offset, data=bytes(10)),
                   error(WRITE_NOT_PERMITTED), error(NOT_LONG), error(NOT_SUPPORTED))
         if handle != up:
-            for length in (0, 2, 20, 512):
+            for length in (0, 2, 20, LONGEST):
                 silent(f'write command to {handle}', pdu(0x52, 'H', handle, data=b'\xfe' * length))
     for flag in (0, 1, 2, 255):
         check('execution of nothing', pdu(0x18, 'B', flag),
@@ -226,7 +223,7 @@ def values(up, cccd):
     """Segments that are none, subscribed and not, at several MTUs: the link may end, the server may not."""
     for mtu in (0, 22, 23, 24, 100, 247, LONGEST):
         check(f'MTU {mtu}', pdu(2, 'H', mtu), 0x03)
-        for length in (0, 1, 20, 243, 244, 245, 512):
+        for length in (0, 1, 20, 243, 244, 245, LONGEST):
             try:
                 peer.ask(pdu(0x12, 'HH', cccd, length % 2))
                 peer.send(pdu(0x52, 'H', up, data=bytes([0xC0] * length)))
@@ -238,7 +235,7 @@ def values(up, cccd):
         peer.close()
 
 
-peer = Peer(*sys.argv[1:3])
+peer = Peer(int(sys.argv[1].removeprefix('hci')))
 table = discover()
 up, down = (next(handle for handle, kind in table if kind == uuid) for uuid in (UP, DOWN))
 cccd = next(handle for handle, kind in table if handle > down and kind == CCCD)
