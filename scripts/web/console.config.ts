@@ -15,5 +15,12 @@ export default defineConfig({
   build: {
     ...COMMON_BUILD,
     outDir: resolve(project, 'dist/web/console'),
+    rollupOptions: {
+      input: { index: resolve(root, 'index.html'), 'service-worker': resolve(root, 'service-worker.ts') },
+      output: {
+        entryFileNames: ({ name }) =>
+          name === 'service-worker' ? 'service-worker.js' : 'assets/[name]-[hash].js',
+      },
+    },
   },
 });

@@ -13,7 +13,14 @@ export interface ConsoleConfig {
   /** The owner's own certificate, PEM files; both or neither. */
   readonly cert?: string | undefined;
   readonly key?: string | undefined;
+  /** `HOST[:PORT]` of push services besides the known ones, in lower case. */
+  readonly pushHosts: readonly string[];
+  /** Whom a push service may turn to: `mailto:…` or `https://…`. */
+  readonly pushContact: string;
 }
+
+/** Nobody reads it; a push service that wants to reach its senders gets one from the configuration. */
+export const NO_CONTACT = 'mailto:nobody@example.invalid';
 
 export interface ListenAddress {
   readonly host: string;
@@ -54,13 +61,36 @@ const name = value(
 export const pemFile = (example: string) =>
   value(v.pipe(v.string(), v.minLength(1, 'empty')), 'the path of a PEM file', example);
 
+const isPushHost = (text: string): boolean => {
+  const url = URL.canParse(`https://${text}/`) ? new URL(`https://${text}/`) : undefined;
+  return url !== undefined && url.host === text.toLowerCase() && url.hostname !== '';
+};
+const pushHost = value(
+  v.pipe(
+    v.string(),
+    v.check(isPushHost, 'no host of a push service'),
+    v.transform((text) => text.toLowerCase()),
+  ),
+  'HOST[:PORT] of a push service, the port only when it is not 443',
+  '"push.example.net"',
+);
+const contact = value(
+  v.pipe(v.string(), v.maxLength(256), v.regex(/^(mailto:[^@\s]+@[^@\s]+|https:\/\/\S+)$/, 'no contact')),
+  'mailto: and an address, or the https:// address of a page',
+  '"mailto:me@example.net"',
+);
+
 export const Console = v.pipe(
   v.strictObject({
     listen,
     names: v.optional(v.pipe(v.array(name), v.maxLength(16, 'more than 16 names')), []),
     cert: v.optional(pemFile('"/etc/cpns/console.pem"')),
     key: v.optional(pemFile('"/etc/cpns/console.key"')),
+    push_hosts: v.optional(v.pipe(v.array(pushHost), v.maxLength(16, 'more than 16 hosts')), []),
+    push_contact: v.optional(contact, NO_CONTACT),
   }),
   v.check(({ cert, key }) => (cert === undefined) === (key === undefined), 'cert and key belong together'),
-  v.transform((config): ConsoleConfig => config),
+  v.transform(({ push_hosts: pushHosts, push_contact: pushContact, ...config }): ConsoleConfig => {
+    return { ...config, pushHosts, pushContact };
+  }),
 );

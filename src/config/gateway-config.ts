@@ -186,6 +186,7 @@ default = "ask"          # what to say when someone's gateway wants to take in o
 # names = ["gateway.local"]   # what it is reached by, besides this host's own name and addresses
 # cert = "/etc/cpns/console.pem"   # your own certificate instead of the one that it makes
 # key = "/etc/cpns/console.key"
+# push_contact = "mailto:me@example.net"   # for the push services of browsers that you add on the page
 
 [log]
 level = "info"

@@ -4,6 +4,8 @@ import type { LoginAttempts } from './attempts.ts';
 import type { Enrolments } from './enrolments.ts';
 import type { Passkeys } from './passkeys.ts';
 import type { Password } from './password.ts';
+import type { Push } from './push.ts';
+import type { PushSubscriptions } from './push-subscriptions.ts';
 import type { OneTimeLinks, Session, Sessions } from './sessions.ts';
 
 /** What of the gateway the console uses. */
@@ -32,6 +34,10 @@ export interface ApiParts {
   readonly sessions: Sessions;
   readonly password: Password;
   readonly passkeys: Passkeys;
+  readonly subscriptions: PushSubscriptions;
+  readonly push: Push;
+  /** Push services that the configuration names. */
+  readonly pushHosts: readonly string[];
   readonly attempts: LoginAttempts;
   readonly enrolments: Enrolments;
   readonly hasPnePage: boolean;

@@ -8,6 +8,7 @@ import { RefusedError } from '../https/problem.ts';
 import { qrModules } from '../nodes/qr-modules.ts';
 import type { ApiAnswer, ApiCall, ApiParts, Download, Method } from './api-types.ts';
 import { PasskeyApi } from './passkey-api.ts';
+import { pushMethods } from './push-api.ts';
 import { read } from './read.ts';
 import type { Session } from './sessions.ts';
 import type { ShownCodeView } from './view.ts';
@@ -31,11 +32,13 @@ const AT_ONCE_MS = 300;
 export class Api {
   readonly #parts: ApiParts;
   readonly #passkeys: PasskeyApi;
+  readonly #push: Readonly<Record<string, Method>>;
   #hideCode: (() => void) | undefined;
 
   constructor(parts: ApiParts) {
     this.#parts = parts;
     this.#passkeys = new PasskeyApi(parts, () => this.#begin());
+    this.#push = pushMethods(parts);
   }
 
   /** For everybody: what the page of the login says. */
@@ -49,7 +52,7 @@ export class Api {
     const open = methodOf(name, this.#open, this.#passkeys.open);
     if (open) return open(call);
     if (!session) throw new CpnsError('not-authenticated');
-    const guarded = methodOf(name, this.#guarded, this.#passkeys.guarded);
+    const guarded = methodOf(name, this.#guarded, this.#passkeys.guarded, this.#push);
     if (!guarded) throw new CpnsError('not-found');
     return guarded(call, session);
   }

@@ -23,6 +23,8 @@ import { Hosts, hostInUrl, isName } from './hosts.ts';
 import type { PageHttps } from './page-https.ts';
 import { Passkeys } from './passkeys.ts';
 import { Password } from './password.ts';
+import { Push } from './push.ts';
+import { PushSubscriptions } from './push-subscriptions.ts';
 import { openConsoleServer } from './server.ts';
 import { LINK_LIFE_MS, OneTimeLinks, Sessions } from './sessions.ts';
 import { Stories } from './stories.ts';
@@ -42,6 +44,8 @@ export interface ConsoleOptions {
   readonly clock: Clock;
   /** Where the built pages are; those beside the program by default. */
   readonly pages?: string | undefined;
+  /** What push services are believed under besides what the system trusts, PEM. */
+  readonly pushCa?: string | undefined;
   readonly onFault: (error: unknown) => void;
 }
 
@@ -73,6 +77,8 @@ export class Console {
   readonly #sessions = new Sessions();
   readonly #password: Password;
   readonly #passkeys: Passkeys;
+  readonly #subscriptions: PushSubscriptions;
+  readonly #push: Push;
   readonly #enrolments: Enrolments;
   readonly #streams: Streams;
   readonly #certificate;
@@ -88,6 +94,11 @@ export class Console {
     this.#certificate = consoleCertificate(stateDir, config, this.#hosts.names(), clock.wallMs());
     this.#password = new Password(stateDir);
     this.#passkeys = new Passkeys(stateDir);
+    this.#subscriptions = new PushSubscriptions(stateDir);
+    this.#push = new Push({
+      ...{ subscriptions: this.#subscriptions, config, clock, ca: options.pushCa },
+      onChange: () => this.#streams.changed(),
+    });
     this.#pages = readPages(pages);
     this.#streams = new Streams(() => this.view(), options.onFault);
     this.#enrolments = new Enrolments(() => this.#streams.changed());
@@ -104,6 +115,9 @@ export class Console {
       sessions: this.#sessions,
       password: this.#password,
       passkeys: this.#passkeys,
+      subscriptions: this.#subscriptions,
+      push: this.#push,
+      pushHosts: config.pushHosts,
       attempts: new LoginAttempts(),
       enrolments: this.#enrolments,
       hasPnePage: this.#pages.hasPne,
@@ -163,6 +177,7 @@ export class Console {
 
   event(event: GatewayEvent): void {
     this.#stories.event(event, this.#options.clock.wallMs());
+    if (event.kind === 'asked') this.#push.asked(event.view, this.#options.gateway.status().label);
     if (event.kind === 'radio' || event.kind === 'channel') void this.#askHealth();
     this.#streams.changed();
   }
@@ -184,6 +199,7 @@ export class Console {
       pnes: gateway.pnes().map(({ label: name, epoch: _epoch, ...pne }) => ({ ...pne, label: name ?? null })),
       pns: pns.map((pn) => pnView(pn, gateway.inventory(pn.pnId))),
       enrolments: this.#enrolments.list(),
+      browsers: this.#push.browsers(),
       stories: this.#stories.list(),
       canScan: as !== 'peripheral',
       canShowCode: as !== 'central',
@@ -200,6 +216,7 @@ export class Console {
 
   async close(): Promise<void> {
     clearInterval(this.#asking);
+    this.#push.close();
     this.#streams.close();
     this.#sessions.endAll();
     await this.#server?.close();

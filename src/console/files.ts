@@ -29,10 +29,11 @@ const TYPES: Readonly<Record<string, string>> = {
   '.webmanifest': 'application/manifest+json',
 };
 
-/** No inline script, nothing from elsewhere, in nobody's frame, and no text that becomes markup. */
+/** No inline script, nothing from elsewhere, in nobody's frame, no text that becomes markup; of script only the worker's address. */
 export const CONSOLE_POLICY =
-  "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; " +
-  "form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
+  "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; worker-src 'self'; " +
+  "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; " +
+  'trusted-types cpns-worker';
 
 /** What the page of the PNE says of itself, and that it is in nobody's frame, which only a header can say. */
 const PNE_POLICY =

@@ -19,6 +19,8 @@ export interface ConsoleView {
   readonly pnes: readonly PneView[];
   readonly pns: readonly PnView[];
   readonly enrolments: readonly EnrolmentView[];
+  /** Those that are told of questions while their page is closed. */
+  readonly browsers: readonly BrowserView[];
   /** The newest first. */
   readonly stories: readonly StoryView[];
   readonly canScan: boolean;
@@ -46,6 +48,29 @@ export interface PasskeyView {
   readonly usedAt: number | null;
   /** Its count went back once: it may have been copied. */
   readonly wentBack: boolean;
+}
+
+/** A browser that is told of questions while its page is closed. */
+export interface BrowserView {
+  /** Start of the hash of its endpoint, in hex. */
+  readonly id: string;
+  readonly name: string;
+  /** Whether its notifications say what is asked. */
+  readonly detail: boolean;
+  /** Seconds since 1970. */
+  readonly addedAt: number;
+  /** Host of its push service. */
+  readonly service: string;
+  /** How the last message went, in words; null before the first since the start. */
+  readonly last: string | null;
+}
+
+/** What a push message carries, encrypted for the browser. */
+export interface PushMessage {
+  readonly title: string;
+  readonly body: string;
+  /** The question that it is about; null for a trial. */
+  readonly joinId: string | null;
 }
 
 /** Answer to `passkey-new`; texts of bytes are base64url. */

@@ -5,7 +5,7 @@
 import { Agent, request as httpsRequest, type RequestOptions } from 'node:https';
 import { join } from 'node:path';
 import type { Clock } from '../../src/base/time.ts';
-import type { ConsoleConfig } from '../../src/config/console-config.ts';
+import { type ConsoleConfig, NO_CONTACT } from '../../src/config/console-config.ts';
 import type { GattRole } from '../../src/config/parts.ts';
 import { type Console, openConsole } from '../../src/console/console.ts';
 import type { GatewayNode } from '../../src/nodes/gateway.ts';
@@ -49,6 +49,8 @@ export class ConsoleSite {
   /** A browser keeps its connections, too. */
   readonly #agent = new Agent({ keepAlive: true, maxSockets: 8 });
   console!: Console;
+  /** What push services of a test are believed under. */
+  pushCa: string | undefined;
 
   private constructor(network: TestNetwork, gateway: GatewayNode) {
     this.network = network;
@@ -78,7 +80,11 @@ export class ConsoleSite {
   async openConsole(config: Partial<ConsoleConfig> = {}, as: GattRole = 'central'): Promise<void> {
     this.console = await openConsole({
       stateDir: this.stateDir,
-      config: { listen: { host: '127.0.0.1', port: 0 }, names: ['localhost'], ...config },
+      config: {
+        ...{ listen: { host: '127.0.0.1', port: 0 }, names: ['localhost'] },
+        ...{ pushHosts: [], pushContact: NO_CONTACT, ...config },
+      },
+      pushCa: this.pushCa,
       gateway: this.gateway,
       as,
       clock: this.clock,

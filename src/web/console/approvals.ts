@@ -1,11 +1,12 @@
 /**
  * What waits for the owner: each question with what was verified and what is only claimed told apart, and five answers.
  */
+import { money } from '../../base/money.ts';
 import type { ApprovalView } from '../../nodes/approval-view.ts';
 import { post } from './client.ts';
 import { h, KeyedList } from './dom.ts';
 import { button, card, confirmed, facts, faultLine } from './parts.ts';
-import { dateAndTime, fullDays, money } from './words.ts';
+import { dateAndTime, fullDays } from './words.ts';
 
 export class Approvals {
   readonly element: HTMLElement;
@@ -24,6 +25,13 @@ export class Approvals {
     this.element.querySelector('h2')?.setAttribute('tabindex', '-1');
   }
 
+  /** Brings a question before the person, from a notification. */
+  show(joinId: string): void {
+    const heading = document.getElementById(titleOf(joinId)) ?? this.element.querySelector('h2');
+    heading?.scrollIntoView({ block: 'center' });
+    heading?.focus();
+  }
+
   update(approvals: readonly ApprovalView[]): void {
     this.#none.hidden = approvals.length > 0;
     this.#list.update(approvals);
@@ -33,9 +41,11 @@ export class Approvals {
   }
 }
 
+const titleOf = (joinId: string): string => `ask-${joinId.slice(0, 16)}`;
+
 function question(view: ApprovalView, onAnswered: () => void): HTMLElement {
   const fault = faultLine();
-  const title = `ask-${view.joinId.slice(0, 16)}`;
+  const title = titleOf(view.joinId);
   const who = `${view.user}’s gateway “${view.gateway}”`;
   const answer = (text: string, allow: boolean, always: boolean, look: string) =>
     button(
@@ -61,7 +71,7 @@ function question(view: ApprovalView, onAnswered: () => void): HTMLElement {
     { class: 'card question', 'aria-labelledby': title },
     h(
       'h3',
-      { id: title },
+      { id: title, tabindex: '-1' },
       `${who} wants your “${view.pne}” to join “${view.claimedPnName}”; charges ${cost}.`,
     ),
     facts(

@@ -13,10 +13,16 @@ import { Devices, Enrol } from './devices.ts';
 import { h, Region } from './dom.ts';
 import { loginPage } from './login.ts';
 import { Health, healthBadge, Networks } from './networks.ts';
+import { closeAnswered, Notifications } from './notifications.ts';
 import { Reports } from './reports.ts';
 import { Stories } from './stories.ts';
 
 const LOGIN = '#login=';
+const QUESTION = '#question=';
+/** From a notification: shown as soon as the page has it, after a login perhaps. */
+let wanted: string | undefined;
+/** Shows it; does nothing while nobody is logged in. */
+let askedFor = () => {};
 
 const place = document.getElementById('app');
 if (!place) throw new Error('the page has no place for the app');
@@ -28,6 +34,13 @@ function takeToken(): string | undefined {
   if (!hash.startsWith(LOGIN)) return undefined;
   history.replaceState(null, '', pathname);
   return hash.slice(LOGIN.length);
+}
+
+function takeQuestion(): void {
+  const { hash, pathname } = location;
+  if (!hash.startsWith(QUESTION)) return;
+  history.replaceState(null, '', pathname);
+  wanted = hash.slice(QUESTION.length);
 }
 
 async function showLogin(why?: string): Promise<void> {
@@ -56,6 +69,7 @@ function showConsole(): void {
   const stories = new Stories();
   const reports = new Reports();
   const access = new Access();
+  const notifications = new Notifications();
   root.replaceChildren(
     h('a', { class: 'skip', href: '#approvals' }, 'To what waits for your answer'),
     h('header', { class: 'page console-head' }, h('div', { class: 'bar' }, title, badgePlace), lost),
@@ -63,9 +77,22 @@ function showConsole(): void {
       'main',
       { class: 'page console' },
       h('div', { class: 'column' }, approvals.element, reports.element, networks.element, stories.element),
-      h('div', { class: 'column' }, devices.element, enrol.element, healthCard.element, access.element),
+      h(
+        'div',
+        { class: 'column' },
+        devices.element,
+        enrol.element,
+        healthCard.element,
+        notifications.element,
+        access.element,
+      ),
     ),
   );
+  const showWanted = () => {
+    if (wanted !== undefined) approvals.show(wanted);
+    wanted = undefined;
+  };
+  askedFor = showWanted;
   listen({
     onView: (view) => {
       title.textContent = `${view.gateway.label}, the gateway of ${view.gateway.user}`;
@@ -78,7 +105,11 @@ function showConsole(): void {
       healthCard.update(view);
       stories.update(view.stories);
       access.update(view);
+      notifications.update(view);
       root.dataset['ready'] = 'yes';
+      showWanted();
+      const waiting = view.approvals.map(({ joinId }) => joinId);
+      closeAnswered(waiting).catch(() => {});
     },
     onStream: (isUp) => {
       lost.hidden = isUp;
@@ -86,7 +117,10 @@ function showConsole(): void {
         ? ''
         : 'The connection to the gateway is lost; it is tried again. What you see may be old.';
     },
-    onLoggedOut: () => void showLogin('You are logged out.'),
+    onLoggedOut: () => {
+      askedFor = () => {};
+      void showLogin('You are logged out.');
+    },
   });
 }
 
@@ -112,5 +146,13 @@ async function start(): Promise<void> {
 
 window.addEventListener('hashchange', () => {
   if (location.hash.startsWith(LOGIN)) void start();
+  takeQuestion();
+  askedFor();
 });
+navigator.serviceWorker?.addEventListener('message', ({ data }) => {
+  const { question } = data as { question: unknown };
+  if (typeof question === 'string') wanted = question;
+  askedFor();
+});
+takeQuestion();
 void start();

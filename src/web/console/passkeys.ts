@@ -3,6 +3,7 @@
  * person is told when they do not work here: at an address instead of a name, or past a certificate warning.
  */
 import type { ConsoleView, PasskeyOptionsView, PasskeyView } from '../../console/view.ts';
+import { bytes, text } from './base64url.ts';
 import { post } from './client.ts';
 import { h, KeyedList, Region } from './dom.ts';
 import { button, confirmed, faultLine } from './parts.ts';
@@ -197,16 +198,4 @@ function addForm(): HTMLElement {
     fault.element,
     h('div', { class: 'row' }, submit),
   );
-}
-
-/** Of base64url. */
-function bytes(encoded: string): Uint8Array<ArrayBuffer> {
-  const binary = atob(encoded.replaceAll('-', '+').replaceAll('_', '/'));
-  return Uint8Array.from(binary, (char) => char.charCodeAt(0));
-}
-
-/** As base64url. */
-function text(buffer: ArrayBuffer): string {
-  const binary = String.fromCharCode(...new Uint8Array(buffer));
-  return btoa(binary).replaceAll('+', '-').replaceAll('/', '_').replace(/=+$/, '');
 }

@@ -1,18 +1,7 @@
 /**
- * The console's words for money, times, steps and kinds of story. Pure; nothing of the page.
+ * The console's words for times, steps and kinds of story. Pure; nothing of the page.
  */
 import type { StoryKind, StoryStep, StoryView } from '../../console/view.ts';
-
-/** @param minor cents, or what the currency has instead */
-export function money(minor: number, currency: string): string {
-  try {
-    const format = new Intl.NumberFormat('en', { style: 'currency', currency, currencyDisplay: 'code' });
-    const digits = format.resolvedOptions().maximumFractionDigits ?? 2;
-    return format.format(minor / 10 ** digits).replaceAll('\u00a0', ' ');
-  } catch {
-    return `${minor} minor units of ${currency}`;
-  }
-}
 
 const time = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'short' });
 const clockTime = new Intl.DateTimeFormat(undefined, { timeStyle: 'medium' });
