@@ -325,9 +325,14 @@ export class FourProcesses {
 
   /** The owner allows the join that was asked for last, this once. */
   async allow(): Promise<void> {
+    await this.answer(true);
+  }
+
+  /** The owner's answer to the join that was asked for last, this once. */
+  async answer(allow: boolean): Promise<void> {
     const joinId = this.asked().at(-1)?.joinId;
     if (joinId === undefined) throw new Error('nobody asked');
-    await callControl(this.stateDir('gw1'), 'decide', { joinId, allow: true, always: false });
+    await callControl(this.stateDir('gw1'), 'decide', { joinId, allow, always: false });
   }
 
   /** What is on everybody's disk. Each look goes into the journal, which the safety rules are checked on. */
