@@ -123,8 +123,9 @@ export class HomeGatewayNode {
     setMaxListeners(MAX_RUNNING + 1, this.#stopping.signal);
   }
 
-  /** Takes up what was open when the program ended: asks again, sends again. */
+  /** Lets go what ended long ago; takes up what was open when the program ended: asks again, sends again. */
   start(): void {
+    this.#options.store.home.purgeSettled(this.#now());
     for (const record of this.#options.store.home.requests()) this.#take(record);
   }
 

@@ -5,7 +5,7 @@
  */
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
-import { fromHex, toHex } from '../base/bytes.ts';
+import { type Bytes, fromHex, toHex } from '../base/bytes.ts';
 import { CpnsError } from '../base/errors.ts';
 import { GatewayId, PnId, Thumbprint } from '../base/ids.ts';
 import type { Clock, ServerSeconds } from '../base/time.ts';
@@ -15,8 +15,9 @@ import { isLabel } from '../messages/label.ts';
 import { coseKeyOf, kidOf } from '../security/cose-key.ts';
 import { makeDirectory } from '../security/durable-file.ts';
 import { createGatewayToken, TOKEN_ID_BYTES, TOKEN_SECRET_BYTES } from '../security/gateway-token.ts';
+import type { Primitives } from '../security/primitives.ts';
 import { nodePrimitives } from '../security/primitives-node.ts';
-import { pinServerKeys } from '../security/server-keys.ts';
+import { pinServerKeys, type ServerKeys } from '../security/server-keys.ts';
 import {
   type GatewayRecord,
   openServerStore,
@@ -25,6 +26,7 @@ import {
   type ServerStore,
   type UserRecord,
 } from '../store/server-store.ts';
+import { type CheckedReport, checkReport } from './report-check.ts';
 import { DATABASE_FILE } from './server.ts';
 import { createOperator, Operator } from './server-identity.ts';
 import { loadServerKeys, retiredServerKeys, retireServerKey, rollServerKey } from './server-key-set.ts';
@@ -180,11 +182,21 @@ export class ServerAdmin {
     const pnId = PnId(hex(id, 8));
     const joins = this.#store.registrations.evidence(pnId);
     if (joins.length === 0) throw new CpnsError('not-found');
+    const { primitives, serverKeys } = this.#everyKey();
+    return auditPn({ pnId, serverKeys, joins }, primitives);
+  }
+
+  /** Verifies what a user reported. @throws CpnsError as src/nodes/report-check.ts says */
+  checkReport(request: Bytes, answer: Bytes): CheckedReport {
+    return checkReport({ request, answer }, this.#everyKey(), this.#store.directory);
+  }
+
+  /** The keys that this operator signs or ever signed with. */
+  #everyKey(): { readonly primitives: Primitives; readonly serverKeys: ServerKeys } {
     const primitives = nodePrimitives();
     const { rootKey, coseKeys } = new Operator(this.#stateDir, primitives);
     const retired = retiredServerKeys(this.#stateDir).map(coseKeyOf);
-    const serverKeys = pinServerKeys(primitives, rootKey, [...coseKeys, ...retired]);
-    return auditPn({ pnId, serverKeys, joins }, primitives);
+    return { primitives, serverKeys: pinServerKeys(primitives, rootKey, [...coseKeys, ...retired]) };
   }
 
   // Keys

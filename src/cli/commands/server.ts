@@ -17,6 +17,7 @@ export function serverCommand(): Command {
       .addCommand(token())
       .addCommand(gateway())
       .addCommand(pne())
+      .addCommand(report())
       .addCommand(key())
       .addCommand(clock()),
     'cpns server init --realm cpns.example.net',
@@ -146,6 +147,16 @@ function key(): Command {
       .addCommand(examples(retire, 'cpns server key retire 1')),
     'cpns server key roll',
   );
+}
+
+function report(): Command {
+  const command = withJson(withState(new Command('report')))
+    .argument('<file>', 'from `cpns gateway reports --json`, or the console of a gateway')
+    .description('verify what a user reported: who asked for whose PNE, by the signatures alone')
+    .action(async (file, options) =>
+      (await import('../actions/server-report.ts')).serverReport(file, options),
+    );
+  return examples(command, 'cpns server report reports.json');
 }
 
 function clock(): Command {

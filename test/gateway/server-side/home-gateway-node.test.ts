@@ -178,7 +178,8 @@ describe('home gateway node', () => {
     await node.report(joinIdOf(one));
     for (const request of [one, other])
       await node.onJoinOutcome({ joinId: joinIdOf(request), outcome: outcomeOf(request, 'user-refused') });
-    store.home.purgeSettled(NOW + SETTLED_KEPT_SECONDS + 1);
+    wallSeconds = NOW + SETTLED_KEPT_SECONDS + 1;
+    await restart();
     assert.equal(recordOf(other), undefined);
     const [view = assert.fail()] = viewReports(store, primitives);
     assert.deepEqual(view.pne, { thumbprint: toHex(PNE.thumbprint), label: PNE.label });
@@ -198,7 +199,7 @@ describe('home gateway node', () => {
     );
     assert.equal(no.value.reason, 'user-refused');
     store.reports.withdraw(joinIdOf(one));
-    store.home.purgeSettled(NOW + SETTLED_KEPT_SECONDS + 1);
+    await restart();
     assert.equal(recordOf(one), undefined);
   });
 
