@@ -1,21 +1,17 @@
 /**
  * The gateway as a program, in both roles at once: initiating gateway of its own PN and home gateway of its user's PNEs.
- * Composition only: scan or announcement, links, server, home-gateway role, store. One instance has one server, and a
+ * Composition only: links and where they come from, operator, home-gateway role, store. One instance has one server, and a
  * controller for each GATT role that it plays.
  */
 import { join } from 'node:path';
 import { type Bytes, fromHex, toHex } from '../base/bytes.ts';
-import { CpnsError, statusOfError } from '../base/errors.ts';
+import { CpnsError } from '../base/errors.ts';
 import { PnId, TransactionId } from '../base/ids.ts';
 import type { Clock } from '../base/time.ts';
 import type { ChosenProfile } from '../bluetooth/adapter-profile.ts';
-import type { Central, Peripheral } from '../bluetooth/ports.ts';
-import type { RadioState, ReturningCentral } from '../bluetooth/returning.ts';
+import type { ReturningCentral } from '../bluetooth/returning.ts';
 import type { GatewayConfig } from '../config/gateway-config.ts';
-import { type ChannelClient, openChannelClient } from '../https/channel-client.ts';
-import { openServerClient, type ServerClient } from '../https/server-client.ts';
 import type { ChannelFrame } from '../messages/channel.ts';
-import type { Announced } from '../network/advertisement.ts';
 import type { ConfirmRequestView } from '../network/approval-policy.ts';
 import { thumbprintOf } from '../security/cose-key.ts';
 import { createEnrolmentCode, formatEnrolmentCode } from '../security/enrolment-code.ts';
@@ -23,15 +19,15 @@ import { loadKey, type StoredSigner } from '../security/keystore.ts';
 import type { Primitives } from '../security/primitives.ts';
 import { nodePrimitives } from '../security/primitives-node.ts';
 import { type GatewayStore, openGatewayStore } from '../store/gateway-store.ts';
-import { GatewayRenewal } from './gateway-enrol.ts';
 import type { GatewayEvent } from './gateway-events.ts';
 import { type GatewayIdentity, readGatewayIdentity } from './gateway-identity.ts';
 import { Invitations } from './gateway-invitations.ts';
-import { GatewayLinks, type LinkPurpose } from './gateway-links.ts';
+import { LinkSources } from './gateway-link-sources.ts';
+import { GatewayLinks } from './gateway-links.ts';
+import { OperatorSide } from './gateway-operator.ts';
 import { type OnComparison, type PairedPne, Pairings, type ShownCode } from './gateway-pairing.ts';
 import { openRadios, type Radios } from './gateway-radios.ts';
 import { Registrations } from './gateway-registrations.ts';
-import { ServerKeyLearner, signedIn } from './gateway-server-keys.ts';
 import { Sessions } from './gateway-sessions.ts';
 import {
   type PnStatus,
@@ -42,12 +38,9 @@ import {
   viewReports,
 } from './gateway-views.ts';
 import type { Vitals } from './health.ts';
-import { heardFrame, hearingClient } from './heard.ts';
 import { HomeGatewayNode, type OwnerAnswer } from './home-gateway.ts';
-import { LinkTaker } from './link-taker.ts';
-import { Recognition } from './recognition.ts';
+import { questionOf } from './question-of.ts';
 import type { ReportView } from './report-view.ts';
-import { type Purpose, Scan } from './scan.ts';
 import { systemClock } from './system-clock.ts';
 import type { OnTrace, TraceEvent } from './trace.ts';
 
@@ -101,22 +94,14 @@ export class GatewayNode {
   readonly #options: GatewayOptions;
   readonly #parts: Parts;
   readonly #clock: Clock;
-  readonly #client: ServerClient;
+  readonly #operator: OperatorSide;
   readonly #home: HomeGatewayNode;
   readonly #registrations: Registrations;
   readonly #sessions: Sessions;
   readonly #pairings: Pairings;
   readonly #links: GatewayLinks;
-  /** Where links come from: those it makes, and those that are made to it. */
-  readonly #scan: Scan<LinkPurpose> | undefined;
-  readonly #taker: LinkTaker | undefined;
-  readonly #recognition: Recognition;
+  readonly #sources: LinkSources;
   readonly #invitations: Invitations;
-  readonly #keys: ServerKeyLearner;
-  /** Renewed while the program runs. */
-  #identity: GatewayIdentity;
-  #renewal: GatewayRenewal | undefined;
-  #channel: ChannelClient | undefined;
   #closed: Promise<void> | undefined;
   #freshness: NodeJS.Timeout | undefined;
 
@@ -124,24 +109,18 @@ export class GatewayNode {
     this.#options = options;
     this.#parts = parts;
     this.#clock = options.clock ?? systemClock;
-    this.#identity = parts.identity;
     const { identity, primitives, store, signer } = parts;
     const { config } = options;
-    const { gatewayId } = identity;
-    const serverKeys = () => this.#identity.serverKeys;
-    const client = openServerClient({
-      baseUrl: identity.serverUrl,
-      caPem: identity.caPem,
-      identity: identity.tls,
+    this.#operator = new OperatorSide({
+      ...{ store, signer, primitives, identity, clock: this.#clock },
+      hear: options.onHeard && ((event) => this.#hear(event)),
     });
-    this.#client = options.onHeard ? hearingClient(client, (event) => this.#hear(event)) : client;
-    this.#keys = new ServerKeyLearner({
-      clock: this.#clock,
-      serverKeys,
-      renew: async () => this.#renewal?.renewNow(),
-    });
-    const learnKeys = this.#keys.learn;
-    const shared = { primitives, serverKeys, learnKeys, gatewayId, clock: this.#clock, client: this.#client };
+    const { client, keys } = this.#operator;
+    const shared = {
+      ...{ primitives, client, learnKeys: keys.learn, clock: this.#clock },
+      gatewayId: identity.gatewayId,
+      serverKeys: () => this.#operator.identity.serverKeys,
+    };
     this.#home = new HomeGatewayNode({
       ...shared,
       store,
@@ -165,8 +144,8 @@ export class GatewayNode {
       ...shared,
       networks: store.networks,
       registrations: this.#registrations,
-      serverKeysStatement: () => this.#identity.serverKeysStatement,
-      credential: () => this.#identity.credential,
+      serverKeysStatement: () => this.#operator.identity.serverKeysStatement,
+      credential: () => this.#operator.identity.credential,
       gatewayInfo: { capability: config.pn.capability, subscription: config.pn.subscription },
       onLive: (member, version) =>
         this.#emit({ kind: 'member', pnId: toHex(member.pnId), joinId: toHex(member.joinId), version }),
@@ -176,11 +155,10 @@ export class GatewayNode {
     this.#pairings = new Pairings({
       ...shared,
       home: store.home,
-      offer: () => this.#identity.offer,
-      onStaleKeys: () => void this.#keys.ask(),
+      offer: () => this.#operator.identity.offer,
+      onStaleKeys: () => void keys.ask(),
     });
     this.#invitations = new Invitations({ ...shared, networks: store.networks, pn: config.pn });
-    this.#recognition = new Recognition(store.networks, primitives);
     this.#links = new GatewayLinks({
       ...shared,
       signer,
@@ -189,56 +167,25 @@ export class GatewayNode {
       pairings: this.#pairings,
       invitations: this.#invitations,
       invites: config.pn.invite,
-      onDoubt: () => this.#keys.doubted(),
+      onDoubt: () => keys.doubted(),
       onEvent: (event) => this.#emit(event),
       onTrace: options.onTrace,
       onHeard: options.onHeard,
       onSecret: options.onSecret,
     });
-    const { central, peripheral } = parts.radios;
-    this.#scan = central && this.#scanner(central);
-    this.#taker = peripheral && this.#acceptor(peripheral);
-    parts.radios.onRadio = (radio) => this.#radioChanged(radio);
-  }
-
-  #scanner(central: Central): Scan<LinkPurpose> {
-    return new Scan<LinkPurpose>({
-      central,
-      clock: this.#clock,
-      choose: (announced, repeated) => this.#choose(announced, repeated),
-      serve: (gatt, purpose, proven) => this.#links.made(gatt, purpose, proven),
-      onConnectFailed: (address, status) => this.#emit({ kind: 'link', address, state: 'down', status }),
+    this.#sources = new LinkSources({
+      ...shared,
+      radios: parts.radios,
+      networks: store.networks,
+      pairings: this.#pairings,
+      links: this.#links,
+      invites: config.pn.invite,
+      onEvent: (event) => this.#emit(event),
     });
-  }
-
-  #radioChanged(radio: RadioState): void {
-    // Whoever failed while the adapter went is not to wait for it.
-    if (radio.state === 'ready') {
-      this.#scan?.reconsider();
-      this.#taker?.reannounce();
-    }
-    this.#emit({ kind: 'radio', ...radio });
-  }
-
-  #acceptor(peripheral: Peripheral): LinkTaker {
-    const { primitives, store } = this.#parts;
-    return new LinkTaker({
-      peripheral,
-      primitives,
-      clock: this.#clock,
-      content: () => ({
-        mode: 'gateway',
-        join: this.#options.config.pn.invite,
-        enrolSecret: this.#pairings.shown?.secret,
-        // The newest first: its PNE is the likeliest to be near.
-        secrets: store.networks
-          .resumable()
-          .map(({ rms }) => rms)
-          .reverse(),
-      }),
-      take: (gatt, proven) => this.#links.taken(gatt, proven),
-      onProblem: (status) => this.#emit({ kind: 'problem', what: 'advertising', status }),
-    });
+    parts.radios.onRadio = (radio) => {
+      if (radio.state === 'ready') this.#sources.radioIsBack();
+      this.#emit({ kind: 'radio', ...radio });
+    };
   }
 
   get adapter(): ChosenProfile {
@@ -246,29 +193,24 @@ export class GatewayNode {
   }
 
   async start(): Promise<void> {
-    const identity = this.#identity;
     this.#invitations.dropLeft();
     this.#registrations.start();
-    this.#channel = openChannelClient({
-      baseUrl: identity.serverUrl,
-      caPem: identity.caPem,
-      identity: identity.tls,
+    this.#operator.start({
       onFrame: (frame) => this.#takeFrame(frame),
-      onEvent: (event) => {
-        if (event.kind === 'handler-failed') {
-          this.#emit({ kind: 'problem', what: 'channel', status: statusOfError(event.error) });
-        } else this.#emit({ kind: 'channel', state: event.kind });
+      onChannel: (state) => this.#emit({ kind: 'channel', state }),
+      onRenewed: ({ serverKeys, serverKeysStatement }) => {
+        this.#sessions.useServerKeys(serverKeys, serverKeysStatement);
+        this.#home.useServerKeys(serverKeys);
       },
+      onProblem: (what, status) => this.#emit({ kind: 'problem', what, status }),
     });
     this.#home.start();
-    this.#renewal = this.#keepRenewed();
     this.#freshness = setInterval(() => this.#sessions.refreshAll(), FRESHNESS_MS);
-    await this.#scanIfUseful();
-    await this.#taker?.announce();
+    await this.#sources.start();
   }
 
   status() {
-    const identity = this.#identity;
+    const { identity, channel } = this.#operator;
     return {
       gatewayId: toHex(identity.gatewayId),
       user: identity.userLabel,
@@ -276,7 +218,7 @@ export class GatewayNode {
       homeAddress: identity.homeAddress,
       server: identity.serverUrl,
       radio: this.#parts.radios.state,
-      channel: this.#channel?.isUp ? ('up' as const) : ('down' as const),
+      channel: channel?.isUp ? ('up' as const) : ('down' as const),
       serverKeys: identity.serverKeys.keys.map(({ kid }) => toHex(kid)),
       links: this.#links.count,
       pns: this.pns(),
@@ -288,7 +230,7 @@ export class GatewayNode {
   /** How it is, for the watchdog. */
   async vitals(): Promise<Vitals> {
     const controller = await this.#parts.radios.answer();
-    const channel = this.#channel?.state;
+    const channel = this.#operator.channel?.state;
     return { controller, ...(channel && { channel }), remark: `links: ${this.#links.count}` };
   }
 
@@ -354,14 +296,13 @@ export class GatewayNode {
 
   /** Enrols the PNE that shows this code. @throws CpnsError enrolment-code-wrong, enrolment-code-spent, busy */
   async pair(codeText: string): Promise<PairedPne> {
-    if (!this.#scan)
+    if (!this.#sources.scans)
       throw new CpnsError('conflict', 'this gateway does not scan: it shows a code of its own');
     const paired = this.#pairings.add(codeText);
-    this.#scan.reconsider();
-    const started = this.#scanIfUseful();
+    const looking = this.#sources.lookAgain();
     const result = await paired;
-    await started;
-    this.#scan.reconsider();
+    await looking;
+    await this.#sources.lookAgain();
     return result;
   }
 
@@ -372,11 +313,11 @@ export class GatewayNode {
    * @throws CpnsError conflict when this gateway is no GATT peripheral
    */
   showCode(onComparison: OnComparison): Omit<ShownCode, 'secret'> & { readonly code: string } {
-    if (!this.#taker)
+    if (!this.#sources.accepts)
       throw new CpnsError('conflict', 'no PNE can connect to this gateway: set as = "peripheral" or "both"');
     const { primitives, signer } = this.#parts;
     const { secret, ...shown } = this.#pairings.show(onComparison);
-    const again = () => this.#taker?.reannounce();
+    const again = () => this.#sources.announceAgain();
     shown.used.then(again, again);
     again();
     const thumbprint = thumbprintOf(primitives, signer.publicKey);
@@ -412,70 +353,18 @@ export class GatewayNode {
     clearInterval(this.#freshness);
     this.#registrations.stop();
     this.#pairings.close();
-    this.#taker?.stop();
-    await this.#scan?.stop().catch(() => {});
+    await this.#sources.stop();
     await this.#links.close();
-    await this.#renewal?.close();
-    await this.#channel?.close();
+    await this.#operator.stop();
     await this.#home.close();
-    this.#client.close();
+    this.#operator.close();
     await this.#parts.radios.close();
     this.#parts.store.close();
-  }
-
-  /** Certificate and credential, at half of their life. */
-  #keepRenewed(): GatewayRenewal {
-    const { store, signer, primitives } = this.#parts;
-    return new GatewayRenewal({
-      store,
-      signer,
-      primitives,
-      clock: this.#clock,
-      client: this.#client,
-      onRenewed: () => {
-        this.#identity = readGatewayIdentity(store, primitives, signer);
-        const { tls, serverKeys, serverKeysStatement } = this.#identity;
-        this.#client.useIdentity(tls);
-        this.#channel?.useIdentity(tls);
-        this.#sessions.useServerKeys(serverKeys, serverKeysStatement);
-        this.#home.useServerKeys(serverKeys);
-      },
-      onProblem: (status) => this.#emit({ kind: 'problem', what: 'renewal', status }),
-    });
-  }
-
-  // Scanning
-
-  async #scanIfUseful(): Promise<void> {
-    const { networks } = this.#parts.store;
-    const useful =
-      this.#options.config.pn.invite || this.#pairings.waiting > 0 || networks.joins().length > 0;
-    if (useful) await this.#scan?.start();
-  }
-
-  /** docs/protocol.md §2.2, first match wins. */
-  #choose(announced: Announced, repeated: boolean): Purpose<LinkPurpose> | 'later' | undefined {
-    if (announced.mode === 'gateway') return undefined;
-    const pairing = this.#pairings.find(announced);
-    if (pairing)
-      return { key: `enrol ${toHex(pairing.secret)}`, stranger: false, value: { kind: 'enrol', pairing } };
-    const joinId = this.#recognition.joinOf(announced, repeated, this.#clock.monotonicMs());
-    if (joinId === 'later') return 'later';
-    if (joinId) return { key: `resume ${toHex(joinId)}`, stranger: false, value: { kind: 'resume', joinId } };
-    if (!announced.join || !this.#options.config.pn.invite) return undefined;
-    return {
-      key: `establish ${toHex(announced.salt)}${toHex(announced.tags)}`,
-      stranger: true,
-      value: { kind: 'establish' },
-    };
   }
 
   // The server's word
 
   async #takeFrame(frame: ChannelFrame): Promise<void> {
-    const heard = this.#options.onHeard && heardFrame(frame);
-    if (heard) this.#hear(heard);
-    await this.#keys.learn(signedIn(frame));
     switch (frame.kind) {
       case 'pne-confirm-request':
         this.#home.onConfirmRequest(frame.body);
@@ -494,17 +383,10 @@ export class GatewayNode {
     }
   }
 
-  #traceStored(txn: string, bytes: number): void {
-    this.#options.onTrace?.({
-      step: 12,
-      name: 'PnInventoryStored',
-      from: 'gateway',
-      to: 'gateway',
-      via: 'local',
-      bytes,
-      atMs: this.#clock.wallMs(),
-      joinKey: txn,
-    });
+  #traceStored(joinKey: string, bytes: number): void {
+    const here = { from: 'gateway', to: 'gateway', via: 'local' } as const;
+    const atMs = this.#clock.wallMs();
+    this.#options.onTrace?.({ step: 12, name: 'PnInventoryStored', ...here, bytes, atMs, joinKey });
   }
 
   #hear(event: Omit<TraceEvent, 'atMs'>): void {
@@ -517,20 +399,4 @@ export class GatewayNode {
   #emit(event: GatewayEvent): void {
     this.#options.onEvent?.(event);
   }
-}
-
-/**
- * The question, or report of one, whose join id begins with these 4 or more hex digits. Of two that begin alike neither is meant: the ids
- * are hashes over what the asking side chose, which can try until one fits.
- * @throws CpnsError unknown-transaction for none, conflict for several
- */
-export function questionOf<View extends Pick<ConfirmRequestView, 'joinId'>>(
-  waiting: readonly View[],
-  start: string,
-): View {
-  const [found, another] =
-    start.length < 4 ? [] : waiting.filter(({ joinId }) => toHex(joinId).startsWith(start));
-  if (!found) throw new CpnsError('unknown-transaction', 'there is none of this join');
-  if (another) throw new CpnsError('conflict', 'several joins begin so: give more digits');
-  return found;
 }
