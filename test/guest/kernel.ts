@@ -160,9 +160,14 @@ export async function settled(indices: readonly number[]): Promise<void> {
   }
 }
 
-/** Powers adapters as a system does that shares them: what raw mode needs. */
+/** Powers new adapters as a system does that shares them: what raw mode needs. */
 export async function powerUp(indices: readonly number[]): Promise<void> {
   await settled(indices);
+  await powerUpAgain(indices);
+}
+
+/** The same for adapters that were set up long ago, whether they are down or not. */
+export async function powerUpAgain(indices: readonly number[]): Promise<void> {
   for (const index of indices) {
     const isUp = /UP RUNNING/.test(await command('hciconfig', `hci${index}`));
     if (!isUp) await command('hciconfig', `hci${index}`, 'up');

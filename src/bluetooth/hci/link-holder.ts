@@ -1,82 +1,144 @@
 /**
  * Holds the links of a shared adapter: the kernel ends one that no socket of its own uses, 2 s after it is up (4 s where
- * the peer connected). Owns one kernel socket per link, and nothing else of the link.
+ * the peer connected). Owns which links are to be held and which process has their sockets, and nothing else of a link.
  * GUARD(X7): the package makes that socket itself, but at a moment when the kernel may not yet know of the link (whoever
- * reads a raw socket can be faster) or no longer: its connect(2) then blocks, and with it the whole process, for 20 s and more
- * while the kernel looks for the peer. So it is kept from doing so (native-pipe.ts), and made to do it here a moment later.
+ * reads a raw socket can be faster) or no longer: its connect(2) then blocks, and with it the whole process, for up to
+ * 40 s while the kernel looks for the peer. So it is kept from doing so (native-pipe.ts), and made to do it in
+ * a process of its own (holding-process.ts), as soon as the kernel shows the link. That process may block: then
+ * another takes over from it, and only the link that it blocked for is left to the kernel.
  */
-import { closeSync } from 'node:fs';
-import { H4_COMMAND, H4_EVENT } from './h4.ts';
-import { closeNativeSocket, newNativeSocket, ownSockets } from './native-socket.ts';
+import { H4_EVENT } from './h4.ts';
+import { HoldingChild } from './holding-child.ts';
 
-/** By then the kernel has asked the controller what it asks of every new link. */
-const AFTER_MS = 300;
+/** How often the kernel is asked for a link that it does not show yet, and how many times: by then it would have ended it. */
+const LOOK_MS = 50;
+const LOOKS = 30;
+/** The package leaks an object for each link: a process that has served so many is replaced. */
+const LINKS_PER_CHILD = 1000;
 const EVENT_DISCONNECTION_COMPLETE = 0x05;
 const EVENT_LE_META = 0x3e;
-/** Where the connection interval stands, by subevent of LE (Enhanced) Connection Complete. */
-const INTERVAL_AT: ReadonlyMap<number, number> = new Map([
-  [0x01, 15],
-  [0x0a, 27],
+/** LE (Enhanced) Connection Complete, as the package knows them: type and length of the whole packet. */
+const LINK_IS_UP: ReadonlyMap<number, number> = new Map([
+  [0x01, 22],
+  [0x0a, 34],
 ]);
 
-export class LinkHolder {
-  readonly #index: number;
-  /** What lets go, by connection handle. */
-  readonly #links = new Map<number, () => void>();
+interface Link {
+  /** Not the handle: that is soon another link's. */
+  readonly id: number;
+  readonly handle: number;
+  /** What the controller said when it was up. */
+  readonly event: Buffer;
+  looks: number;
+  /** While it is to be asked for. */
+  timer: NodeJS.Timeout | undefined;
+}
 
-  constructor(index: number) {
+export class LinkHolder {
+  /** The links can't be held any more. */
+  onEnd: (error: Error) => void = () => {};
+  readonly #index: number;
+  /** By connection handle. */
+  readonly #links = new Map<number, Link>();
+  #child: HoldingChild;
+  /** The one that is to take over, until it is ready. */
+  #relief: HoldingChild | undefined;
+  #lastId = 0;
+
+  private constructor(index: number) {
     this.#index = index;
+    this.#child = this.#start();
+  }
+
+  /**
+   * @param index N of `hciN`
+   * @returns once its process is ready, which takes longer than a new link may be without it
+   */
+  static async start(index: number): Promise<LinkHolder> {
+    const holder = new LinkHolder(index);
+    await holder.#child.ready;
+    return holder;
   }
 
   /** @param packet from the controller, type byte first */
   seen(packet: Buffer): void {
     if (packet[0] !== H4_EVENT || packet.length < 7) return;
-    const intervalAt = packet[1] === EVENT_LE_META ? INTERVAL_AT.get(packet[3] ?? 0) : undefined;
     if (packet[1] === EVENT_DISCONNECTION_COMPLETE && packet[3] === 0) this.#release(packet.readUInt16LE(4));
-    else if (intervalAt !== undefined && packet[4] === 0 && packet.length >= intervalAt + 6)
-      this.#hold(packet.readUInt16LE(5), packet.subarray(8, 15), packet.subarray(intervalAt, intervalAt + 6));
+    else if (
+      packet[1] === EVENT_LE_META &&
+      packet.length === LINK_IS_UP.get(packet[3] ?? 0) &&
+      packet[4] === 0
+    )
+      this.#take(packet.readUInt16LE(5), Buffer.from(packet));
   }
 
   close(): void {
-    for (const handle of [...this.#links.keys()]) this.#release(handle);
+    for (const { timer } of this.#links.values()) clearTimeout(timer);
+    this.#links.clear();
+    this.#child.end();
+    this.#relief?.end();
+  }
+
+  #start(): HoldingChild {
+    return new HoldingChild(this.#index, {
+      onAnswer: (id, held) => this.#answered(id, held),
+      onSilent: () => this.#relieve(),
+      onEnd: (how) => this.onEnd(new Error(`the process that holds the links ended: ${how}`)),
+    });
+  }
+
+  #take(handle: number, event: Buffer): void {
+    this.#release(handle);
+    const link: Link = { id: ++this.#lastId, handle, event, looks: 0, timer: undefined };
+    this.#links.set(handle, link);
+    this.#ask(link);
+    if (this.#child.taken >= LINKS_PER_CHILD) this.#relieve();
   }
 
   #release(handle: number): void {
-    this.#links.get(handle)?.();
+    const link = this.#links.get(handle);
+    if (link === undefined) return;
     this.#links.delete(handle);
+    clearTimeout(link.timer);
+    this.#child.letGo(link.id);
   }
 
-  /** @param peer address type and address @param parameters interval, latency, timeout, which the link has already */
-  #hold(handle: number, peer: Buffer, parameters: Buffer): void {
-    this.#release(handle);
-    // Handed to the package as the command it answers with connect(2), and never sent.
-    const command = Buffer.alloc(29);
-    Buffer.from([H4_COMMAND, 0x0d, 0x20, 25]).copy(command);
-    peer.copy(command, 9);
-    parameters.copy(command, 17, 0, 2);
-    parameters.copy(command, 19);
-    const timer = setTimeout(() => this.#links.set(handle, connect(this.#index, command)), AFTER_MS).unref();
-    this.#links.set(handle, () => clearTimeout(timer));
+  #ask(link: Link): void {
+    link.timer = undefined;
+    link.looks++;
+    this.#child.hold(link);
   }
-}
 
-/** @returns what closes the kernel's socket */
-function connect(index: number, command: Buffer): () => void {
-  try {
-    const socket = newNativeSocket();
-    try {
-      socket.bindRaw(index);
-      const before = ownSockets();
-      socket.write(command);
-      const made = [...ownSockets()]
-        .filter(([inode]) => !before.has(inode))
-        .map(([, descriptor]) => descriptor);
-      return () => made.forEach(closeSync);
-    } finally {
-      closeNativeSocket(socket);
+  #answered(id: number, held: boolean): void {
+    const link = [...this.#links.values()].find((each) => each.id === id);
+    if (held || link === undefined || link.looks >= LOOKS) return;
+    link.timer = setTimeout(() => this.#ask(link), LOOK_MS).unref();
+  }
+
+  /** The next process is ready before this one is ended: no link is without a socket for longer than it takes to ask again. */
+  #relieve(): void {
+    if (this.#relief !== undefined) return;
+    this.#relief = this.#start();
+    this.#relief.ready.then(
+      () => this.#handOver(),
+      () => {}, // said by onEnd
+    );
+  }
+
+  #handOver(): void {
+    const relief = this.#relief;
+    if (relief === undefined) return;
+    this.#relief = undefined;
+    const blockedFor = this.#child.awaited;
+    if (blockedFor === undefined && this.#child.taken < LINKS_PER_CHILD) {
+      relief.end();
+      return;
     }
-  } catch {
-    // The adapter has just gone, and the link with it.
-    return () => {};
+    this.#child.end();
+    this.#child = relief;
+    for (const link of this.#links.values()) {
+      if (link.id === blockedFor) this.#links.delete(link.handle);
+      else if (link.timer === undefined) relief.hold(link);
+    }
   }
 }

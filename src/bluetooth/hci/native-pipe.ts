@@ -22,7 +22,7 @@ const EVENT_COMMAND_COMPLETE = 0x0e;
  * Opens an adapter of the kernel.
  * @throws BluetoothUnavailableError with the command that mends it
  */
-export function openNativePipe(moniker: AdapterMoniker): HciPipe {
+export async function openNativePipe(moniker: AdapterMoniker): Promise<HciPipe> {
   let socket: NativeHciSocket | undefined;
   try {
     socket = newNativeSocket();
@@ -31,7 +31,8 @@ export function openNativePipe(moniker: AdapterMoniker): HciPipe {
     if (moniker.channel === 'raw' && !socket.isDevUp()) {
       throw Object.assign(new Error('network is down'), { code: 'ENETDOWN' });
     }
-    return new NativePipe(socket, moniker);
+    const holder = moniker.channel === 'raw' ? await LinkHolder.start(moniker.index) : undefined;
+    return new NativePipe(socket, moniker, holder);
   } catch (cause) {
     if (socket) closeNativeSocket(socket);
     throw adapterUnavailable(formatMoniker(moniker), moniker.index, cause);
@@ -70,10 +71,11 @@ class NativePipe implements HciPipe {
   readonly #holder: LinkHolder | undefined;
   #ended = false;
 
-  constructor(socket: NativeHciSocket, moniker: AdapterMoniker) {
+  constructor(socket: NativeHciSocket, moniker: AdapterMoniker, holder: LinkHolder | undefined) {
     this.#socket = socket;
     this.exclusive = moniker.channel === 'user';
-    if (!this.exclusive) this.#holder = new LinkHolder(moniker.index);
+    this.#holder = holder;
+    if (holder) holder.onEnd = (error) => this.#end(error);
     socket.on('data', (packet) => {
       this.#holder?.seen(packet);
       // Nobody here resets a shared controller, and what we had set up in it is gone now.

@@ -2,7 +2,7 @@
  * Sockets of @abandonware/bluetooth-hci-socket. The only file that loads that package, and only when an adapter is opened, so
  * that everything else works where it is not built or the kernel has no Bluetooth. Owns their descriptors.
  */
-import { closeSync, existsSync, readdirSync, readlinkSync } from 'node:fs';
+import { closeSync, constants, existsSync, openSync, readdirSync, readlinkSync, writeSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { errorCode } from './unavailable.ts';
 
@@ -62,6 +62,28 @@ export function closeNativeSocket(socket: NativeHciSocket): void {
   const descriptor = made.get(socket);
   made.set(socket, undefined);
   if (descriptor !== undefined) closeSync(descriptor);
+}
+
+/**
+ * Gives a bound socket one packet to read, and puts what it reads from in the place of the kernel's. The package does then
+ * what it does at such a packet, but when we say. It says `data` when it has.
+ * @param path of a FIFO
+ * @throws Error of the system
+ */
+export function feedNativeSocket(socket: NativeHciSocket, path: string, packet: Buffer): void {
+  const descriptor = made.get(socket);
+  if (descriptor === undefined) throw new Error('the socket is closed');
+  closeSync(descriptor);
+  made.set(socket, undefined);
+  // The system gives the lowest number that is free, which is the one that has just become so.
+  const source = openSync(path, constants.O_RDWR | constants.O_NONBLOCK);
+  if (source !== descriptor) {
+    closeSync(source);
+    throw new Error('the descriptor was taken meanwhile');
+  }
+  made.set(socket, source);
+  writeSync(source, packet);
+  socket.start();
 }
 
 /** Descriptors of this process's sockets by what the kernel calls each: a number alone is soon used again. */

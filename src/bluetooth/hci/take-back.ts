@@ -14,7 +14,7 @@ const POWERED_INSTEAD: Readonly<Record<string, boolean>> = { EBUSY: false, ENETD
 /** @throws BluetoothUnavailableError as openNativePipe does */
 export async function takeBack(moniker: AdapterMoniker): Promise<HciPipe> {
   try {
-    return openNativePipe(moniker);
+    return await openNativePipe(moniker);
   } catch (error) {
     const powered = error instanceof BluetoothUnavailableError ? POWERED_INSTEAD[error.code] : undefined;
     if (powered === undefined || !(await setPowered(moniker.index, powered))) throw error;

@@ -100,7 +100,7 @@ export async function openPipe(
   const before = chooseProfile(systemIdentity(moniker), profile);
   if (moniker.kind !== 'hci') return { pipe: await openStreamPipe(moniker), before };
   const adapter = { ...moniker, channel: moniker.channel ?? before.settings.channel.use };
-  return { pipe: again ? await takeBack(adapter) : openNativePipe(adapter), before };
+  return { pipe: await (again ? takeBack : openNativePipe)(adapter), before };
 }
 
 /** A transport on a pipe, once the controller has answered; the pipe is closed when it does not. */
