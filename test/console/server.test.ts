@@ -311,16 +311,16 @@ describe('the console’s server', function () {
     });
 
     it('one address makes 32 connections at once; further ones are dropped before TLS has cost anything', async () => {
-      const seen: number[] = [];
-      for (let i = 0; i < 50; i++)
-        seen.push(
-          await site.send('GET', '/api/greeting', { agent: false }).then(
-            ({ http }) => http,
-            () => 0,
-          ),
+      const connection = () =>
+        site.send('GET', '/api/greeting', { agent: false }).then(
+          ({ http }) => http,
+          () => 0,
         );
+      const seen: number[] = [];
+      // Eight at a time: fewer than one address may hold, and quick enough for the bucket not to fill again.
+      for (let i = 0; i < 7; i++) seen.push(...(await Promise.all(Array.from({ length: 8 }, connection))));
       const dropped = seen.filter((http) => http === 0).length;
-      assert.ok(dropped > 5 && dropped <= 18, String(dropped));
+      assert.ok(dropped > 5 && dropped <= 24, String(dropped));
       assert.deepEqual(seen.slice(0, 32), Array(32).fill(200));
     });
 
