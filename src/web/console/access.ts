@@ -2,7 +2,7 @@
 import type { ConsoleView } from '../../console/view.ts';
 import { post } from './client.ts';
 import { h, Region } from './dom.ts';
-import { button, card, facts, faultLine } from './parts.ts';
+import { button, card, facts, faultLine, form } from './parts.ts';
 import { Passkeys } from './passkeys.ts';
 
 export class Access {
@@ -60,17 +60,16 @@ function passwordForm(): HTMLElement {
     required: true,
     'aria-describedby': 'new-password-help',
   });
-  const submit = (event: Event) => {
-    event.preventDefault();
-    fault.say(undefined);
-    post('password', { password: input.value }).then(() => {
-      input.value = '';
-      done.textContent = 'The password is set; other browsers are logged out.';
-    }, fault.say);
+  const submit = h('button', { type: 'submit', class: 'button' }, 'Set the password');
+  const set = async () => {
+    await post('password', { password: input.value });
+    input.value = '';
+    done.textContent = 'The password is set; other browsers are logged out.';
   };
-  return h(
-    'form',
-    { class: 'stack', on: { submit } },
+  return form(
+    submit,
+    set,
+    fault.say,
     h(
       'div',
       { class: 'field' },
@@ -84,6 +83,6 @@ function passwordForm(): HTMLElement {
     ),
     fault.element,
     done,
-    h('div', { class: 'row' }, h('button', { type: 'submit', class: 'button' }, 'Set the password')),
+    h('div', { class: 'row' }, submit),
   );
 }

@@ -22,7 +22,6 @@ export class Approvals {
       (view) => question(view, () => this.element.querySelector('h2')?.focus()),
     );
     this.element = card('approvals', 'Waiting for your answer', this.#told, this.#none, items);
-    this.element.querySelector('h2')?.setAttribute('tabindex', '-1');
   }
 
   /** Brings a question before the person, from a notification. */

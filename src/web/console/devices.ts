@@ -2,7 +2,7 @@
 import type { ConsoleView, EnrolmentView, PneView, ShownCodeView } from '../../console/view.ts';
 import { post } from './client.ts';
 import { h, KeyedList, qrPicture, Region } from './dom.ts';
-import { badge, button, card, confirmed, faultLine } from './parts.ts';
+import { badge, button, card, confirmed, faultLine, form } from './parts.ts';
 
 export class Devices {
   readonly element: HTMLElement;
@@ -95,21 +95,14 @@ export class Enrol {
       'aria-describedby': 'code-help',
     });
     const submit = h('button', { type: 'submit', class: 'button button-primary' }, 'Find and enrol it');
-    const onSubmit = (event: Event) => {
-      event.preventDefault();
-      submit.disabled = true;
-      fault.say(undefined);
-      post('pair', { code: input.value })
-        .then(() => {
-          input.value = '';
-        }, fault.say)
-        .finally(() => {
-          submit.disabled = false;
-        });
+    const pair = async () => {
+      await post('pair', { code: input.value });
+      input.value = '';
     };
-    return h(
-      'form',
-      { class: 'stack', on: { submit: onSubmit } },
+    return form(
+      submit,
+      pair,
+      fault.say,
       h(
         'div',
         { class: 'field' },
@@ -129,7 +122,6 @@ export class Enrol {
   #offer(): HTMLElement {
     const fault = faultLine();
     const show = async () => {
-      fault.say(undefined);
       const shown = (await post('show-code', {})) as ShownCodeView;
       this.#isShowing = true;
       this.#code.replaceChildren(...this.#drawCode(shown));
@@ -170,10 +162,7 @@ export class Enrol {
   }
 
   #comparison({ label, digits }: EnrolmentView): HTMLElement {
-    const answer = (same: boolean) => () => {
-      this.#fault.say(undefined);
-      return post('compared', { digits, same });
-    };
+    const answer = (same: boolean) => () => post('compared', { digits, same });
     return h(
       'div',
       { class: 'notice stack' },

@@ -77,7 +77,8 @@ export class Region<T> {
     const next = JSON.stringify(value);
     if (next === this.#shown) return;
     this.#shown = next;
-    this.#element.replaceChildren(...this.#draw(value).filter((child) => child !== undefined));
+    const children = this.#draw(value).filter((child) => child !== undefined);
+    keepingFocus(this.#element, () => this.#element.replaceChildren(...children));
   }
 }
 
@@ -100,6 +101,10 @@ export class KeyedList<T> {
   }
 
   update(items: readonly T[]): void {
+    keepingFocus(this.#element, () => this.#redraw(items));
+  }
+
+  #redraw(items: readonly T[]): void {
     const next = new Map<string, { readonly text: string; readonly element: HTMLElement }>();
     for (const item of items) {
       const key = this.#keyOf(item);
@@ -121,4 +126,21 @@ export class KeyedList<T> {
     }
     this.#shown = next;
   }
+}
+
+const nameOf = (element: Element): string | null => element.ariaLabel ?? element.textContent;
+
+/**
+ * Whoever works by key must not lose their place because something was drawn anew under them: the focus goes on to what has
+ * the same name now, else to the heading of the section.
+ */
+function keepingFocus(container: HTMLElement, redraw: () => void): void {
+  const { activeElement: before } = document;
+  const wasHere = before !== null && container.contains(before);
+  redraw();
+  if (!wasHere || container.contains(document.activeElement)) return;
+  const controls = [...container.querySelectorAll<HTMLElement>('button, a[href], summary')];
+  const again = controls.find((each) => nameOf(each) === nameOf(before));
+  const headings = [container.closest('section')?.querySelector('h2'), document.querySelector('h1')];
+  (again ?? headings.find((each) => each?.checkVisibility()))?.focus();
 }

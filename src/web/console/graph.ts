@@ -5,10 +5,10 @@
  */
 import type { MemberView } from '../../console/view.ts';
 import { drawn } from './dom.ts';
-import { layOut, NODE_PX, type Place, SLOT_PX } from './graph-layout.ts';
+import { layOut, NODE_RADIUS, type Place, SLOT } from './graph-layout.ts';
 
 /** Of the widest letters in a name. */
-const LETTER_PX = 8;
+const LETTER = 8;
 
 export type LinkState = 'linked' | 'away' | 'joining';
 
@@ -18,7 +18,7 @@ export const linkState = ({ state, link }: MemberView): LinkState =>
 export const memberName = ({ label, handle, joinId }: MemberView): string =>
   label ?? (handle === null ? `join ${joinId.slice(0, 8)}` : `member ${handle}`);
 
-/** @param width in CSS pixels: nothing is scaled, so that letters stay as large as the page's */
+/** @param width of its place, in units of which sixteen are as large as the page's letters */
 export function drawGraph(
   name: string,
   gateway: string,
@@ -36,8 +36,8 @@ export function drawGraph(
   }
   const linked = members.filter((member) => linkState(member) === 'linked').length;
   const label = `Picture of “${name}”: ${linked} of ${members.length} linked with ${gateway}. The list below says the same.`;
-  const size = { viewBox: `0 0 ${width} ${height}`, width, height };
-  return drawn('svg', { ...size, class: 'graph', role: 'img', 'aria-label': label }, ...edges, ...nodes);
+  const viewBox = `0 0 ${width} ${height}`;
+  return drawn('svg', { viewBox, class: 'graph', role: 'img', 'aria-label': label }, ...edges, ...nodes);
 }
 
 /** Straight down out of the gateway, straight down into the member. */
@@ -62,9 +62,9 @@ function memberNode({ x, y }: Place, state: LinkState, name: string): SVGElement
   return drawn(
     'g',
     { class: `node node-${state}`, transform: `translate(${x} ${y})` },
-    drawn('circle', { r: NODE_PX }),
+    drawn('circle', { r: NODE_RADIUS }),
     drawn('text', { y: 5 }, first),
-    drawn('text', { class: 'name', y: NODE_PX + 18 }, shortened(name, SLOT_PX)),
+    drawn('text', { class: 'name', y: NODE_RADIUS + 18 }, shortened(name, SLOT)),
   );
 }
 
@@ -73,6 +73,6 @@ const HOUSE = 'M-13 1L0-11 13 1M-9-2V12H9V-2M-3.5 12V4.5H3.5V12';
 
 function shortened(name: string, width: number): string {
   const letters = [...name];
-  const most = Math.floor(width / LETTER_PX);
+  const most = Math.floor(width / LETTER);
   return letters.length <= most ? name : `${letters.slice(0, most - 1).join('')}…`;
 }

@@ -1,7 +1,7 @@
 /** The page before a login: how to get a link; the passkey and the password where there are such. */
 import { type Greeting, post, Refused } from './client.ts';
 import { h } from './dom.ts';
-import { button, card, faultLine } from './parts.ts';
+import { button, card, faultLine, form } from './parts.ts';
 import { loginByPasskey } from './passkeys.ts';
 
 /** @param why what a person should know first: that a link is spent, say */
@@ -58,30 +58,14 @@ function passwordForm(onDone: () => void): HTMLElement {
     maxlength: '128',
   });
   const submit = h('button', { type: 'submit', class: 'button button-primary' }, 'Log in');
-  const form = h(
-    'form',
-    {
-      class: 'stack',
-      on: {
-        submit: (event) => {
-          event.preventDefault();
-          submit.disabled = true;
-          post('login-password', { password: input.value })
-            .then(onDone, (error) => {
-              fault.say(error instanceof Refused && error.status === 'not-authenticated' ? WRONG : error);
-              input.select();
-            })
-            .finally(() => {
-              submit.disabled = false;
-            });
-        },
-      },
-    },
-    h('div', { class: 'field' }, h('label', { for: 'password' }, 'Password'), input),
-    fault.element,
-    submit,
-  );
-  return card('password-card', 'With your password', form);
+  const login = () => post('login-password', { password: input.value }).then(onDone);
+  const say = (error: unknown) => {
+    fault.say(error instanceof Refused && error.status === 'not-authenticated' ? WRONG : error);
+    if (error !== undefined) input.select();
+  };
+  const field = h('div', { class: 'field' }, h('label', { for: 'password' }, 'Password'), input);
+  const entry = form(submit, login, say, field, fault.element, submit);
+  return card('password-card', 'With your password', entry);
 }
 
 const NOT_LET_IN = new Error('This passkey is not let in: it was removed here, or its count went back.');

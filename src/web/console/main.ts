@@ -46,7 +46,7 @@ function takeQuestion(): void {
 async function showLogin(why?: string): Promise<void> {
   try {
     const greeting = (await get('greeting')) as Greeting;
-    root.replaceChildren(loginPage(greeting, why, showConsole));
+    root.replaceChildren(loginPage(greeting, why, () => showConsole().focus()));
     root.querySelector('h1')?.focus();
   } catch (error) {
     const text = error instanceof Error ? error.message : '';
@@ -56,8 +56,9 @@ async function showLogin(why?: string): Promise<void> {
   }
 }
 
-function showConsole(): void {
-  const title = h('h1', {}, 'Gateway');
+/** @returns its heading, where somebody who has just logged in begins to read */
+function showConsole(): HTMLElement {
+  const title = h('h1', { tabindex: '-1' }, 'Gateway');
   const badgePlace = h('span');
   const health = new Region<ConsoleView['health']>(badgePlace, (value) => [healthBadge(value)]);
   const lost = h('p', { class: 'notice notice-bad', role: 'status', hidden: true });
@@ -122,6 +123,7 @@ function showConsole(): void {
       void showLogin('You are logged out.');
     },
   });
+  return title;
 }
 
 async function start(): Promise<void> {
@@ -129,7 +131,8 @@ async function start(): Promise<void> {
   if (token !== undefined) {
     try {
       await post('login-link', { token });
-      return showConsole();
+      showConsole();
+      return;
     } catch (error) {
       const spent = 'This link was used already, or its ten minutes are over. Get another one.';
       const why = error instanceof Refused && error.status !== 'token-invalid' ? error.message : spent;

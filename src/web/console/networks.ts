@@ -50,12 +50,13 @@ function network({
   );
 }
 
-/** Drawn anew whenever its place has another width. */
+/** Drawn anew whenever its place has another width, in letters of the page. */
 function picture(draw: (width: number) => SVGElement): HTMLElement {
   const place = h('div', { class: 'graph-frame' });
   let drawnFor = 0;
   new ResizeObserver(() => {
-    const width = place.clientWidth;
+    const letter = Number.parseFloat(getComputedStyle(document.documentElement).fontSize) / 16;
+    const width = Math.round(place.clientWidth / letter);
     if (width === drawnFor || width === 0) return;
     drawnFor = width;
     place.replaceChildren(draw(width));
@@ -69,11 +70,7 @@ function legend(): HTMLElement {
     h(
       'span',
       { class: 'legend' },
-      drawn(
-        'svg',
-        { width: 28, height: 8, class: 'graph' },
-        drawn('path', { class: `edge edge-${state}`, d: 'M0 4H28' }),
-      ),
+      drawn('svg', { width: 28, height: 8 }, drawn('path', { class: `edge edge-${state}`, d: 'M0 4H28' })),
       state,
     );
   return h(

@@ -6,7 +6,7 @@ import type { BrowserView, ConsoleView } from '../../console/view.ts';
 import { bytes, text } from './base64url.ts';
 import { post } from './client.ts';
 import { h, KeyedList } from './dom.ts';
-import { button, card, faultLine } from './parts.ts';
+import { button, card, faultLine, form } from './parts.ts';
 
 const WORKER = '/service-worker.js';
 const PROMISE =
@@ -79,22 +79,15 @@ export class Notifications {
     const name = h('input', { id: 'browser-name', maxlength: '64', required: true, autocomplete: 'off' });
     const detail = h('input', { id: 'browser-detail', type: 'checkbox', checked: true });
     const submit = h('button', { type: 'submit', class: 'button' }, 'Notify this browser');
-    const onSubmit = (event: Event) => {
-      event.preventDefault();
-      submit.disabled = true;
-      this.#fault.say(undefined);
-      subscribe(name.value, detail.checked)
-        .then(() => {
-          name.value = '';
-          this.#done.textContent = 'Switched on. Try it, with the page closed if you like.';
-        }, this.#fault.say)
-        .finally(() => {
-          submit.disabled = false;
-        });
+    const add = async () => {
+      await subscribe(name.value, detail.checked);
+      name.value = '';
+      this.#done.textContent = 'Switched on. Try it, with the page closed if you like.';
     };
-    return h(
-      'form',
-      { class: 'stack', on: { submit: onSubmit } },
+    return form(
+      submit,
+      add,
+      this.#fault.say,
       h('div', { class: 'field' }, h('label', { for: 'browser-name' }, 'Name of this browser'), name),
       h(
         'div',

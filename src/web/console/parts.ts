@@ -5,7 +5,7 @@ import { type Child, h } from './dom.ts';
 
 /** A section with a heading that names it. */
 export function card(id: string, title: string, ...children: readonly Child[]): HTMLElement {
-  const heading = h('h2', { id: `${id}-title` }, title);
+  const heading = h('h2', { id: `${id}-title`, tabindex: '-1' }, title);
   return h('section', { class: 'card', id, 'aria-labelledby': `${id}-title` }, heading, ...children);
 }
 
@@ -28,19 +28,43 @@ export function button(
       class: `button ${look}`,
       'aria-label': label,
       on: {
-        click: () => {
-          element.disabled = true;
-          Promise.resolve(work())
-            .catch(say)
-            .finally(() => {
-              element.disabled = false;
-            });
-        },
+        click: () => onceAtATime(element, work, say),
       },
     },
     text,
   );
   return element;
+}
+
+/** @param submit its button @param say tells what the work refused */
+export function form(
+  submit: HTMLButtonElement,
+  work: () => Promise<unknown>,
+  say: (error: unknown) => void,
+  ...children: readonly Child[]
+): HTMLFormElement {
+  const onSubmit = (event: Event) => {
+    event.preventDefault();
+    onceAtATime(submit, work, say);
+  };
+  return h('form', { class: 'stack', on: { submit: onSubmit } }, ...children);
+}
+
+/** Not by `disabled`, which takes the focus away from whoever pressed it by key. */
+function onceAtATime(
+  element: HTMLButtonElement,
+  work: () => Promise<unknown> | undefined,
+  say: (error: unknown) => void,
+): void {
+  if (element.ariaDisabled === 'true') return;
+  element.ariaDisabled = 'true';
+  say(undefined);
+  Promise.resolve()
+    .then(work)
+    .catch(say)
+    .finally(() => {
+      element.ariaDisabled = null;
+    });
 }
 
 export function facts(...rows: readonly (readonly [string, Child] | undefined)[]): HTMLElement {

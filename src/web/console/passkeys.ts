@@ -6,7 +6,7 @@ import type { ConsoleView, PasskeyOptionsView, PasskeyView } from '../../console
 import { bytes, text } from './base64url.ts';
 import { post } from './client.ts';
 import { h, KeyedList, Region } from './dom.ts';
-import { button, confirmed, faultLine } from './parts.ts';
+import { button, confirmed, faultLine, form } from './parts.ts';
 import { dateAndTime } from './words.ts';
 
 const ADDRESS = /^\[.*\]$|^\d+(\.\d+){3}$/;
@@ -169,21 +169,14 @@ function addForm(): HTMLElement {
     'aria-describedby': 'passkey-help',
   });
   const submit = h('button', { type: 'submit', class: 'button' }, 'Add a passkey');
-  const onSubmit = (event: Event) => {
-    event.preventDefault();
-    submit.disabled = true;
-    fault.say(undefined);
-    addPasskey(input.value)
-      .then(() => {
-        input.value = '';
-      }, fault.say)
-      .finally(() => {
-        submit.disabled = false;
-      });
+  const add = async () => {
+    await addPasskey(input.value);
+    input.value = '';
   };
-  return h(
-    'form',
-    { class: 'stack', on: { submit: onSubmit } },
+  return form(
+    submit,
+    add,
+    fault.say,
     h(
       'div',
       { class: 'field' },
