@@ -31,8 +31,8 @@ const NOW: RetryPolicy = { firstMs: 500, maxMs: 2_000, attempts: 3 };
 const REFUSED_MS = 3_600_000;
 /** However short a life the server gives. */
 const MIN_LIFE_MS = 60_000;
-/** Longest sleep in one go; setTimeout takes no more than 24 days. */
-const MAX_SLEEP_MS = 86_400_000;
+/** Longest wait in one go: a timer stands still while the host sleeps, and the date goes on. */
+const MAX_SLEEP_MS = 600_000;
 
 interface Shared {
   readonly store: Pick<GatewayStore, 'enrolment' | 'saveEnrolment'>;
