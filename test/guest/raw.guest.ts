@@ -2,7 +2,7 @@
  * Adapters that are shared with the kernel (raw mode), on our radio behind /dev/vhci: what noble and bleno do there, what
  * other programs do to them, and that the kernel stays well whatever way a process with a link ends.
  */
-// guest: --timeout 420
+// guest: --timeout 540
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
