@@ -4,7 +4,8 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { enrolmentVectors } from '../test/vectors-src/enrolment.ts';
+import { announcementVectors } from '../test/vectors-src/announcements.ts';
+import { enrolmentVectors, mirroredVectors } from '../test/vectors-src/enrolment.ts';
 import { establishmentVectors } from '../test/vectors-src/establishment.ts';
 import { linkVectors } from '../test/vectors-src/link-vectors.ts';
 import { partyVectors } from '../test/vectors-src/parties.ts';
@@ -16,6 +17,8 @@ const GENERATORS = {
   'parties.json': partyVectors,
   'establishment.json': establishmentVectors,
   'enrolment.json': enrolmentVectors,
+  'mirrored.json': mirroredVectors,
+  'announcements.json': announcementVectors,
   'reject.json': rejectVectors,
 };
 

@@ -8,27 +8,25 @@ import type { TypeOf } from './schema.ts';
 import { field, map, optional } from './schema-map.ts';
 import { status } from './schema-status.ts';
 
-/** A PNE that is told of newer server keys needs no link to fail first. */
-const KEYS_NOTE = 'from a PNE: issuedAt of the server key set it pins';
-
 export const Resume = message(
   'Resume',
-  { doc: 'type 30: which PN, and what the central knows of it', section: '8' },
+  { doc: 'type 30: which PN, and what the gateway knows of it', section: '8' },
   map({
     pnId: field(1, pnId()),
     version: field(2, inventoryVersion(0), '0 for none'),
-    serverKeysIssuedAt: optional(3, serverSeconds(), KEYS_NOTE),
+    serverKeysIssuedAt: optional(3, serverSeconds(), 'a gateway leaves it out'),
   }),
 );
 export type Resume = TypeOf<typeof Resume>;
 
 export const Resumed = message(
   'Resumed',
-  { doc: 'type 31: what the peripheral knows of it', section: '8' },
+  { doc: 'type 31: what the PNE knows of it', section: '8' },
   map({
     status: field(1, status({ lenient: true })),
     version: field(2, inventoryVersion(0), '0 for none'),
-    serverKeysIssuedAt: optional(3, serverSeconds(), KEYS_NOTE),
+    // A PNE that is told of newer server keys needs no link to fail first.
+    serverKeysIssuedAt: optional(3, serverSeconds(), 'of the server key set it pins'),
   }),
 );
 export type Resumed = TypeOf<typeof Resumed>;

@@ -1,6 +1,6 @@
 /**
  * Enrolment of a PNE and resumption of a join, byte for byte, with the code, the gateway's token and the advertisement
- * (docs/protocol.md §2.2, §7, §8).
+ * (docs/protocol.md §2.2, §7, §8), in the ordinary and in the mirrored arrangement.
  */
 import { concat } from '../../src/base/bytes.ts';
 import { claimTranscript, comparedDigits, receiptTranscript } from '../../src/enrolment/transcript.ts';
@@ -13,7 +13,7 @@ import {
 } from '../../src/messages/enrolment.ts';
 import { Open } from '../../src/messages/link.ts';
 import { FreshnessPayload, Resume, Resumed } from '../../src/messages/resumption.ts';
-import { coseKeyOf } from '../../src/security/cose-key.ts';
+import { coseKeyOf, thumbprintOf } from '../../src/security/cose-key.ts';
 import { createEnrolmentCode } from '../../src/security/enrolment-code.ts';
 import { createGatewayToken } from '../../src/security/gateway-token.ts';
 import {
@@ -41,14 +41,32 @@ import { primitives, signVector } from './signing.ts';
 
 const common = { versions: [1], suites: [1], segmentBytes: 244, credits: 32 };
 
-function enrolment() {
+type Arrangement = 'ordinary' | 'mirrored';
+
+/** The two OPENs of a link: `kind`, and rid with it, is the central's; rid is over what the peripheral sent. */
+function opens(arrangement: Arrangement, of: 'enrolment' | 'resumption') {
+  const mirrored = arrangement === 'mirrored';
+  const name = mirrored ? `mirrored ${of}` : of;
+  const gateway = fixedEphemeral(`${name} gateway ephemeral`);
+  const device = fixedEphemeral(`${name} pne ephemeral`);
+  const rid = deriveRid(primitives, rms, mirrored ? gateway.x : device.x);
+  const asked = of === 'enrolment' ? ({ kind: 'enrol' } as const) : ({ kind: 'resume', rid } as const);
+  return {
+    ephemerals: {
+      gateway: { privateKey: gateway.privateKey, x: gateway.x },
+      pne: { privateKey: device.privateKey, x: device.x },
+    },
+    rid,
+    openP: Open.encode({ ...common, role: 'pne', ephemeral: device.x, ...(mirrored && asked) }),
+    openG: Open.encode({ ...common, role: 'gateway', ephemeral: gateway.x, ...(!mirrored && asked) }),
+    z: gateway.agree(device.x),
+  };
+}
+
+function enrolment(arrangement: Arrangement) {
   const secret = fixedBytes('enrolment secret', 12);
-  const gateway = fixedEphemeral('enrolment gateway ephemeral');
-  const peripheral = fixedEphemeral('enrolment pne ephemeral');
-  const openP = Open.encode({ ...common, role: 'pne', ephemeral: peripheral.x });
-  const openG = Open.encode({ ...common, role: 'gateway', ephemeral: gateway.x, kind: 'enrol' });
+  const { ephemerals, openP, openG, z } = opens(arrangement, 'enrolment');
   const th1 = transcript1(primitives, 2, openG, openP);
-  const z = gateway.agree(peripheral.x);
   const prk1 = derivePrk1(primitives, th1, concat(z, secret));
   const { g2p, p2g } = epochKeys(primitives, prk1, 'hs');
   const nonce = fixedBytes('enrolment nonce', 16);
@@ -77,14 +95,14 @@ function enrolment() {
   const e4 = EnrolAck.encode({ status: 'ok' });
   const salt = fixedBytes('enrolment salt', 3);
   return {
-    code: createEnrolmentCode(primitives, 'pne', pneThumbprint, secret),
+    code:
+      arrangement === 'mirrored'
+        ? createEnrolmentCode(primitives, 'gateway', thumbprintOf(primitives, gw1.publicKey), secret)
+        : createEnrolmentCode(primitives, 'pne', pneThumbprint, secret),
     secret,
     salt,
     findTag: findTag(primitives, secret, salt),
-    ephemerals: {
-      gateway: { privateKey: gateway.privateKey, x: gateway.x },
-      pne: { privateKey: peripheral.privateKey, x: peripheral.x },
-    },
+    ephemerals,
     openP,
     openG,
     th1,
@@ -106,14 +124,9 @@ function enrolment() {
   };
 }
 
-function resumption() {
-  const gateway = fixedEphemeral('resumption gateway ephemeral');
-  const peripheral = fixedEphemeral('resumption pne ephemeral');
-  const rid = deriveRid(primitives, rms, peripheral.x);
-  const openP = Open.encode({ ...common, role: 'pne', ephemeral: peripheral.x });
-  const openG = Open.encode({ ...common, role: 'gateway', ephemeral: gateway.x, kind: 'resume', rid });
+function resumption(arrangement: Arrangement) {
+  const { ephemerals, rid, openP, openG, z } = opens(arrangement, 'resumption');
   const th1 = transcript1(primitives, 3, openG, openP);
-  const z = gateway.agree(peripheral.x);
   const prk1 = derivePrk1(primitives, th1, concat(z, rms));
   const { g2p, p2g } = epochKeys(primitives, prk1, 'ap');
   const resume = Resume.encode({ pnId, version: 7 });
@@ -126,10 +139,7 @@ function resumption() {
   });
   return {
     about: 'Resumes the join of establishment.json (its rms).',
-    ephemerals: {
-      gateway: { privateKey: gateway.privateKey, x: gateway.x },
-      pne: { privateKey: peripheral.privateKey, x: peripheral.x },
-    },
+    ephemerals,
     rms,
     rid,
     openP,
@@ -147,7 +157,7 @@ function resumption() {
 
 export function enrolmentVectors() {
   return {
-    enrolment: enrolment(),
+    enrolment: enrolment('ordinary'),
     gatewayToken: createGatewayToken(
       primitives,
       fixedBytes('ca thumbprint', 16),
@@ -159,6 +169,16 @@ export function enrolmentVectors() {
       id: fixedBytes('token id', 8),
       secret: fixedBytes('token secret', 16),
     },
-    resumption: resumption(),
+    resumption: resumption('ordinary'),
+  };
+}
+
+/** The PNE is central: it takes the gateway's code, and says kind and rid. */
+export function mirroredVectors() {
+  return {
+    about:
+      'The mirrored arrangement: `kind` and rid are in the OPEN of the PNE, rid is over the ephemeral of the gateway.',
+    enrolment: enrolment('mirrored'),
+    resumption: resumption('mirrored'),
   };
 }

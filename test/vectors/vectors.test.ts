@@ -14,7 +14,8 @@ import { Ack, Waiting } from '../../src/messages/setup.ts';
 import { coseKeyOf } from '../../src/security/cose-key.ts';
 import { verifyCredential } from '../../src/security/credential.ts';
 import { pinServerKeys } from '../../src/security/server-keys.ts';
-import { enrolmentVectors } from '../vectors-src/enrolment.ts';
+import { announcementVectors } from '../vectors-src/announcements.ts';
+import { enrolmentVectors, mirroredVectors } from '../vectors-src/enrolment.ts';
 import { establishmentVectors } from '../vectors-src/establishment.ts';
 import { partyVectors, root, server } from '../vectors-src/parties.ts';
 import { rejectVectors } from '../vectors-src/reject.ts';
@@ -36,6 +37,8 @@ describe('published vectors', () => {
     'parties.json': partyVectors,
     'establishment.json': establishmentVectors,
     'enrolment.json': enrolmentVectors,
+    'mirrored.json': mirroredVectors,
+    'announcements.json': announcementVectors,
     'reject.json': rejectVectors,
   };
   for (const [name, generate] of Object.entries(generators)) {

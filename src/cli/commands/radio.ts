@@ -6,7 +6,9 @@ import { decimal, examples, wholeNumber } from './options.ts';
 
 export function radioCommand(): Command {
   const command = new Command('radio')
-    .description('run the virtual radio: Bluetooth controllers on a UNIX socket, one for each client')
+    .description(
+      'run the virtual radio: Bluetooth controllers on a UNIX socket, one for each client that speaks HCI (H4)',
+    )
     .option('--socket <path>', 'where to listen (default: that of the moniker `virtual`)')
     .option(
       '--vhci <n>',
