@@ -5,7 +5,6 @@
  * say to each other goes through ssh and the wire between the networks.
  */
 // guest: --memory 1536 --timeout 1500
-// not sound: only one host with our radio has been seen to pass, not btvirt and not two hosts
 import assert from 'node:assert/strict';
 import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
