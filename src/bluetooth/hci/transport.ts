@@ -1,14 +1,17 @@
 /**
- * A controller as noble and bleno expect it (the interface of BluetoothHciSocket), over any pipe. Owns reset, command
- * credits, capture, the random address, long term keys and what happens when the controller goes away: every link gets
- * a Disconnection Complete, then `gone` is emitted. Nothing a controller or a peer sends throws out of here.
+ * A controller as noble and bleno expect it (the interface of BluetoothHciSocket), over any pipe. Owns capture, the random
+ * address, which packets the library sees, and what happens when the controller goes away: every link gets a
+ * Disconnection Complete, then `gone` is emitted. Commands are commands.ts. Nothing that a controller or a peer sends throws
+ * out of here.
  */
 import { EventEmitter } from 'node:events';
 import { systemIdentity } from '../adapter-identity.ts';
 import { type ChosenProfile, chooseProfile, limitAclBuffers, prepareController } from '../adapter-profile.ts';
 import { BtsnoopWriter } from './btsnoop.ts';
+import { Commands, encodeCommand } from './commands.ts';
 import { H4_ACL, H4_COMMAND, H4_EVENT } from './h4.ts';
 import { L2capGuard } from './l2cap-guard.ts';
+import { LongTermKeys } from './long-term-keys.ts';
 import { formatMoniker, type Moniker, parseMoniker } from './moniker.ts';
 import { openNativePipe } from './native-pipe.ts';
 import { closeNativeSocket, type NativeHciSocket, newNativeSocket } from './native-socket.ts';
@@ -50,32 +53,15 @@ export interface ManagementSocket {
 
 const DISCONNECT = 0x0406;
 const READ_BD_ADDR = 0x1009;
-const LE_LTK_REPLY = 0x201a;
-const LE_LTK_NEGATIVE_REPLY = 0x201b;
 const EVENT_DISCONNECTION_COMPLETE = 0x05;
-const EVENT_COMMAND_COMPLETE = 0x0e;
-const EVENT_COMMAND_STATUS = 0x0f;
 const EVENT_LE_META = 0x3e;
 const META_CONNECTION_COMPLETE = 0x01;
 const META_LTK_REQUEST = 0x05;
 const META_ENHANCED_CONNECTION_COMPLETE = 0x0a;
-const MGMT_LOAD_LONG_TERM_KEYS = 0x0013;
-const LTK_INFO_BYTES = 36;
 
 export const REASON_CONNECTION_TIMEOUT = 0x08;
 export const REASON_USER_ENDED = 0x13;
 export const REASON_LOW_RESOURCES = 0x14;
-
-/** A controller answers any command within a fraction of this, or it is dead. */
-const COMMAND_DEADLINE_MS = 4000;
-/** A process that was stopped or starved meanwhile reads what waits for it before it calls a controller dead. */
-const SECOND_LOOK_MS = 1000;
-const MAX_QUEUED_COMMANDS = 256;
-
-interface OwnCommand {
-  readonly resolve: (returnParameters: Buffer) => void;
-  readonly reject: (error: Error) => void;
-}
 
 /** Opens the controller a moniker names, ready for noble or bleno.
  * @throws MonikerError, ProfileError, BluetoothUnavailableError */
@@ -146,12 +132,9 @@ export class HciTransport extends EventEmitter {
   readonly #l2cap = new L2capGuard();
   /** Peer address in hex by connection handle. */
   readonly #links = new Map<number, string>();
-  readonly #longTermKeys = new Map<string, Buffer>();
+  readonly #longTermKeys = new LongTermKeys();
+  readonly #commands: Commands;
   #management: NativeHciSocket | undefined;
-  readonly #commands: Buffer[] = [];
-  readonly #ownCommands = new Map<number, OwnCommand>();
-  #commandCredits = 1;
-  #commandTimer: NodeJS.Timeout | undefined;
   #closed = false;
 
   constructor(name: string, pipe: HciPipe, options: TransportOptions = {}) {
@@ -159,6 +142,11 @@ export class HciTransport extends EventEmitter {
     this.name = name;
     this.#pipe = pipe;
     this.#randomAddress = options.randomAddress === true;
+    this.#commands = new Commands({
+      exclusive: pipe.exclusive,
+      send: (packet) => this.#send(packet),
+      onDead: (error) => this.#end(error),
+    });
     this.#capture =
       options.capture === undefined ? undefined : new BtsnoopWriter(options.capture, options.again);
     // An 'error' with no listener would be thrown; what matters is also said through `gone`.
@@ -182,24 +170,7 @@ export class HciTransport extends EventEmitter {
 
   /** One command of ours; its answer is hidden from the library. @returns the return parameters, status first */
   command(opcode: number, parameters: Buffer = Buffer.alloc(0)): Promise<Buffer> {
-    if (this.#closed) return Promise.reject(new Error('the controller is closed'));
-    return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => {
-        this.#ownCommands.delete(opcode);
-        reject(new Error(`no answer to HCI command 0x${opcode.toString(16)}`));
-      }, COMMAND_DEADLINE_MS);
-      this.#ownCommands.set(opcode, {
-        resolve: (answer) => {
-          clearTimeout(timer);
-          resolve(answer);
-        },
-        reject: (error) => {
-          clearTimeout(timer);
-          reject(error);
-        },
-      });
-      this.#queueCommand(encodeCommand(opcode, parameters));
-    });
+    return this.#commands.ask(opcode, parameters);
   }
 
   /** Whether the controller answers a question that changes nothing; any answer counts. Settles within its deadline. */
@@ -212,14 +183,13 @@ export class HciTransport extends EventEmitter {
 
   /** Ends one link at HCI level, whatever the library thinks of its handle (0 included). */
   disconnectHandle(handle: number, reason: number): void {
-    this.#queueCommand(encodeCommand(DISCONNECT, Buffer.from([handle & 0xff, handle >> 8, reason])));
+    this.#commands.push(encodeCommand(DISCONNECT, Buffer.from([handle & 0xff, handle >> 8, reason])));
   }
 
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    clearTimeout(this.#commandTimer);
-    this.#failOwnCommands(new Error('the controller is closed'));
+    this.#commands.close();
     this.#pipe.close();
     // bleno starts it and never stops it: it would keep the process alive.
     if (this.#management) closeNativeSocket(this.#management);
@@ -254,7 +224,7 @@ export class HciTransport extends EventEmitter {
       return;
     }
     if (this.#randomAddress) useRandomAddress(packet);
-    this.#queueCommand(packet);
+    this.#commands.push(packet);
   }
 
   /** The socket of bleno's mgmt.js: the kernel's where the kernel keeps the keys, a stand-in that keeps them here otherwise. */
@@ -267,52 +237,13 @@ export class HciTransport extends EventEmitter {
         // Without it only pairing that a foreign central asks for is lost.
       }
     }
-    return { on() {}, bindControl() {}, start() {}, write: (packet) => this.#loadLongTermKeys(packet) };
+    return { on() {}, bindControl() {}, start() {}, write: (packet) => this.#longTermKeys.load(packet) };
   }
 
   #send(packet: Buffer): void {
     if (this.#closed) return;
     this.#capture?.record(packet, false);
     this.#pipe.send(packet);
-  }
-
-  #queueCommand(packet: Buffer): void {
-    if (this.#closed) return;
-    if (!this.#pipe.exclusive) {
-      this.#send(packet);
-      return;
-    }
-    if (this.#commands.length >= MAX_QUEUED_COMMANDS) {
-      this.#end(new Error('the controller takes no commands'));
-      return;
-    }
-    this.#commands.push(packet);
-    this.#pumpCommands();
-  }
-
-  #pumpCommands(): void {
-    while (this.#commandCredits > 0) {
-      const packet = this.#commands.shift();
-      if (packet === undefined) return;
-      this.#commandCredits--;
-      if (this.#commandTimer === undefined) this.#awaitAnswer();
-      this.#send(packet);
-    }
-  }
-
-  #awaitAnswer(): void {
-    const dead = () => this.#end(new Error('the controller answers no command'));
-    const lookAgain = () => {
-      this.#commandTimer = setTimeout(dead, SECOND_LOOK_MS).unref();
-    };
-    this.#commandTimer = setTimeout(lookAgain, COMMAND_DEADLINE_MS).unref();
-  }
-
-  #takeCommandCredits(credits: number): void {
-    clearTimeout(this.#commandTimer);
-    this.#commandTimer = undefined;
-    this.#commandCredits = credits;
-    this.#pumpCommands();
   }
 
   #receive(packet: Buffer): void {
@@ -332,16 +263,12 @@ export class HciTransport extends EventEmitter {
 
   /** @returns whether the library is to see it */
   #takeEvent(packet: Buffer): boolean {
-    const length = packet.length;
+    const { length } = packet;
     const code = packet[1];
-    if (code === EVENT_COMMAND_COMPLETE && length >= 6) {
-      if (this.#pipe.exclusive) this.#takeCommandCredits(packet[3] ?? 1);
-      limitAclBuffers(packet.readUInt16LE(4), packet, this.chosen?.settings.aclBuffers);
-      return !this.#settleOwnCommand(packet.readUInt16LE(4), packet.subarray(6)) && length >= 7;
-    }
-    if (code === EVENT_COMMAND_STATUS && length >= 7) {
-      if (this.#pipe.exclusive) this.#takeCommandCredits(packet[4] ?? 1);
-      return !this.#settleOwnCommand(packet.readUInt16LE(5), packet.subarray(3, 4));
+    const answer = this.#commands.answered(packet);
+    if (answer) {
+      limitAclBuffers(answer.opcode, packet, this.chosen?.settings.aclBuffers);
+      return !answer.hidden;
     }
     if (code === EVENT_DISCONNECTION_COMPLETE && length >= 7) {
       const handle = packet.readUInt16LE(4);
@@ -363,27 +290,9 @@ export class HciTransport extends EventEmitter {
     }
     if (sub === META_LTK_REQUEST && this.#pipe.exclusive && packet.length >= 6) {
       const handle = packet.subarray(4, 6);
-      const key = this.#longTermKeys.get(this.#links.get(handle.readUInt16LE(0)) ?? '');
-      this.#queueCommand(
-        key === undefined
-          ? encodeCommand(LE_LTK_NEGATIVE_REPLY, handle)
-          : encodeCommand(LE_LTK_REPLY, Buffer.concat([handle, key])),
-      );
+      this.#commands.push(this.#longTermKeys.answer(handle, this.#links.get(handle.readUInt16LE(0))));
     }
     return true;
-  }
-
-  #settleOwnCommand(opcode: number, answer: Buffer): boolean {
-    const own = this.#ownCommands.get(opcode);
-    if (own === undefined) return false;
-    this.#ownCommands.delete(opcode);
-    own.resolve(Buffer.from(answer));
-    return true;
-  }
-
-  #failOwnCommands(error: Error): void {
-    for (const own of this.#ownCommands.values()) own.reject(error);
-    this.#ownCommands.clear();
   }
 
   #deliver(packet: Buffer): void {
@@ -399,17 +308,6 @@ export class HciTransport extends EventEmitter {
 
   #cutLinkOf(packet: Buffer): void {
     if (packet.length >= 3) this.disconnectHandle(packet.readUInt16LE(1) & 0x0fff, REASON_USER_ENDED);
-  }
-
-  #loadLongTermKeys(packet: Buffer): void {
-    if (packet.readUInt16LE(0) !== MGMT_LOAD_LONG_TERM_KEYS) return;
-    this.#longTermKeys.clear();
-    for (let at = 8; at + LTK_INFO_BYTES <= packet.length; at += LTK_INFO_BYTES) {
-      this.#longTermKeys.set(
-        packet.toString('hex', at, at + 6),
-        Buffer.from(packet.subarray(at + 20, at + 36)),
-      );
-    }
   }
 
   /** The controller is gone: what neither library handles by itself is made up here. */
@@ -432,11 +330,4 @@ export class HciTransport extends EventEmitter {
     if (error !== undefined) this.emit('error', error);
     this.emit('gone', error);
   }
-}
-
-function encodeCommand(opcode: number, parameters: Buffer): Buffer {
-  return Buffer.concat([
-    Buffer.from([H4_COMMAND, opcode & 0xff, opcode >> 8, parameters.length]),
-    parameters,
-  ]);
 }
