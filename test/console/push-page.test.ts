@@ -142,6 +142,25 @@ describe('notifications of the console’s page', function () {
     assert.equal(service.received.length, 0);
   });
 
+  it('says so as well where the push service never answers', async () => {
+    await grant();
+    await context.addInitScript('PushManager.prototype.subscribe = () => new Promise(() => {});');
+    await page.clock.install();
+    await login();
+    await switchOn();
+    const told = card().getByText('This browser did not reach its push service.');
+    // The page gets there in its own time; then its clock goes on.
+    for (let i = 0; i < 40 && !(await told.isVisible()); i++) {
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      await page.clock.runFor(25_000);
+    }
+    await told.waitFor({ timeout: 1_000 });
+    assert.equal(
+      await card().getByRole('button', { name: 'Notify this browser' }).getAttribute('aria-disabled'),
+      null,
+    );
+  });
+
   it('shows a question while the page is closed, and leads to it', async () => {
     await grant();
     await stand();

@@ -9,6 +9,7 @@ import { h, KeyedList } from './dom.ts';
 import { button, card, faultLine, form } from './parts.ts';
 
 const WORKER = '/service-worker.js';
+const SUBSCRIBED_WITHIN_MS = 20_000;
 const PROMISE =
   'Switched on, the gateway sends a message at each question to the push service of your browser: Google’s, Mozilla’s, Apple’s or Microsoft’s. That service learns when, and for which browser; what is asked is encrypted for this browser alone. Off, the gateway contacts none of them.';
 
@@ -156,8 +157,11 @@ async function subscribed(
   const key = known?.options.applicationServerKey;
   if (known && key && text(key) === publicKey) return known;
   await known?.unsubscribe();
+  // Without the internet Chromium waits for its push service for ever.
+  const late = new Promise<never>((_, reject) => setTimeout(reject, SUBSCRIBED_WITHIN_MS));
+  const options = { userVisibleOnly: true, applicationServerKey: bytes(publicKey) };
   try {
-    return await pushManager.subscribe({ userVisibleOnly: true, applicationServerKey: bytes(publicKey) });
+    return await Promise.race([pushManager.subscribe(options), late]);
   } catch {
     throw new Error(
       'This browser did not reach its push service. It needs the internet for that, and a window that is not a private one.',
