@@ -1,7 +1,7 @@
 /**
  * What a browser says of a passkey, judged: a new one, and a login by one (Web Authentication Level 3, §7.1 and §7.2).
  * No attestation is asked for, so nothing here depends on who made an authenticator: what is left are two fixed layouts and
- * one signature (docs/decisions/0011). User verification is required. Pure; challenges and what is kept are passkeys.ts.
+ * one signature (docs/decisions/0010). User verification is required. Pure; challenges and what is kept are passkeys.ts.
  */
 import { createHash, createPublicKey, type KeyObject, verify } from 'node:crypto';
 import * as v from 'valibot';
