@@ -54,6 +54,8 @@ export interface ApiCall {
   readonly body: unknown;
   /** The page's own origin, checked. */
   readonly origin: string;
+  /** That the caller is connected to: Host may name any. */
+  readonly port: number;
   /** Who calls, as `addressName` has it. */
   readonly address: string;
 }

@@ -15,6 +15,8 @@ import type { Session } from './sessions.ts';
 import type { PasskeyOptionsView } from './view.ts';
 import { ALGORITHMS, Assertion, isCountBack, NewPasskey, verifyAssertion, verifyNew } from './webauthn.ts';
 
+const HTTPS_PORT = 443;
+
 const Nothing = v.strictObject({});
 const Add = v.strictObject({
   name: v.pipe(v.string(), v.trim(), v.minLength(1), v.maxLength(MAX_NAME_CHARS)),
@@ -37,18 +39,19 @@ export class PasskeyApi {
 
   /** For everybody. */
   readonly open: Readonly<Record<string, (call: ApiCall) => Promise<ApiAnswer>>> = {
-    'passkey-challenge': async ({ body, origin }) => {
-      read(Nothing, body);
-      const rpId = rpIdOf(origin);
+    'passkey-challenge': async (call) => {
+      read(Nothing, call.body);
+      const rpId = rpIdOf(call);
       return { value: { rpId, challenge: this.#challenges.issue(`login ${rpId}`, this.#parts.nowMs()) } };
     },
-    'login-passkey': async ({ body, origin, address }) => {
+    'login-passkey': async (call) => {
+      const { address } = call;
       const nowMs = this.#parts.nowMs();
-      const assertion = read(Assertion, body);
+      const assertion = read(Assertion, call.body);
       const waitSeconds = this.#attempts.begin(address, nowMs);
       if (waitSeconds > 0) throw new RefusedError('too-many-requests', waitSeconds);
       try {
-        this.#login(assertion, origin, nowMs);
+        this.#login(assertion, call, nowMs);
       } catch (error) {
         this.#attempts.failed(address, nowMs);
         throw error;
@@ -59,10 +62,10 @@ export class PasskeyApi {
   };
 
   readonly guarded: Readonly<Record<string, Method>> = {
-    'passkey-new': ({ body, origin }, session) => {
-      read(Nothing, body);
+    'passkey-new': (call, session) => {
+      read(Nothing, call.body);
       const { passkeys, gateway, nowMs } = this.#parts;
-      const rpId = rpIdOf(origin);
+      const rpId = rpIdOf(call);
       const { label, user } = gateway.status();
       const known = passkeys.list().filter((each) => each.rpId === rpId);
       const value: PasskeyOptionsView = {
@@ -74,11 +77,12 @@ export class PasskeyApi {
       };
       return { value };
     },
-    'passkey-add': ({ body, origin }, session) => {
+    'passkey-add': (call, session) => {
       const { passkeys, nowMs, nowSeconds, onChange } = this.#parts;
-      const { name, passkey } = read(Add, body);
-      const rpId = rpIdOf(origin);
-      const credential = verifyNew(passkey, this.#expected(origin, rpId, purposeOf(session, rpId), nowMs()));
+      const { name, passkey } = read(Add, call.body);
+      const rpId = rpIdOf(call);
+      const expected = this.#expected(call.origin, rpId, purposeOf(session, rpId), nowMs());
+      const credential = verifyNew(passkey, expected);
       passkeys.add(credential, { name, rpId, addedAt: nowSeconds() });
       onChange();
       return { value: {} };
@@ -94,12 +98,12 @@ export class PasskeyApi {
   };
 
   /** @throws CpnsError not-authenticated, malformed */
-  #login(assertion: Assertion, origin: string, nowMs: number): void {
+  #login(assertion: Assertion, call: ApiCall, nowMs: number): void {
     const { passkeys, nowSeconds, onChange } = this.#parts;
-    const rpId = rpIdOf(origin);
+    const rpId = rpIdOf(call);
     const passkey = passkeys.find(assertion.id);
     if (!passkey || passkey.rpId !== rpId) throw new CpnsError('not-authenticated', 'no passkey of ours');
-    const expected = this.#expected(origin, rpId, `login ${rpId}`, nowMs);
+    const expected = this.#expected(call.origin, rpId, `login ${rpId}`, nowMs);
     const signCount = verifyAssertion(assertion, passkey, expected);
     if (isCountBack(passkey.signCount, signCount)) {
       passkeys.change(passkey.id, { wentBack: true });
@@ -123,9 +127,15 @@ export class PasskeyApi {
 /** Of whoever is logged in, and nobody else. */
 const purposeOf = ({ id }: Session, rpId: string): string => `add ${id} ${rpId}`;
 
-/** @throws CpnsError malformed for an address, which no passkey can be for */
-function rpIdOf(origin: string): string {
-  const { hostname } = new URL(origin);
-  if (!isName(hostname)) throw new CpnsError('malformed', 'passkeys are for names, never for addresses');
-  return hostname;
+/**
+ * An authenticator tells names apart, not ports: what it signed for another service on this host has that one's origin, and
+ * who brings it here may write the same into Host.
+ * @throws CpnsError not-authenticated for the origin of another port; malformed for an address, which no passkey can be for
+ */
+function rpIdOf({ origin, port }: ApiCall): string {
+  const url = URL.canParse(origin) ? new URL(origin) : undefined;
+  if (!url || Number(url.port || HTTPS_PORT) !== port)
+    throw new CpnsError('not-authenticated', 'the page of another port');
+  if (!isName(url.hostname)) throw new CpnsError('malformed', 'passkeys are for names, never for addresses');
+  return url.hostname;
 }

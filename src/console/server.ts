@@ -81,7 +81,8 @@ class Front {
     }
     const body = await readJson(request);
     const origin = `https://${request.headers.host}`;
-    const { value, cookie } = await api.post(name, { body, origin, address }, session);
+    const { localPort: port = 0 } = request.socket;
+    const { value, cookie } = await api.post(name, { body, origin, port, address }, session);
     const setting = cookie === undefined ? {} : { 'set-cookie': setCookie(cookie, SESSION_LIFE_MS) };
     sendJson(response, 200, value, setting);
   }

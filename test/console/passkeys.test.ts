@@ -171,6 +171,21 @@ describe('passkeys at the console’s server', function () {
     assert.equal((await login(passkey)).http, 200);
   });
 
+  it('what was signed for another service on the same host name logs nobody in here', async () => {
+    const passkey = new SoftAuthenticator(-7, 0);
+    await add(passkey, await site.login());
+    for (const port of ['1', '443', '99999']) {
+      const host = `localhost:${port}`;
+      const there = { host, origin: `https://${host}` };
+      const begun = await site.post('passkey-challenge', {}, there);
+      const challenge = begun.json.challenge ?? (await begin());
+      const assertion = passkey.login({ challenge, origin: there.origin, rpId: 'localhost' });
+      assert.deepEqual([port, ...told(await site.post('login-passkey', assertion, there))], [port, ...NO]);
+    }
+    later();
+    assert.equal((await login(passkey)).http, 200);
+  });
+
   it('a key of another algorithm, a short one and none at all are no passkeys', async () => {
     const session = await site.login();
     const made = new SoftAuthenticator();
