@@ -98,6 +98,7 @@ export class Console {
     this.#push = new Push({
       ...{ subscriptions: this.#subscriptions, config, clock, ca: options.pushCa },
       onChange: () => this.#streams.changed(),
+      onFault: options.onFault,
     });
     this.#pages = readPages(pages);
     this.#streams = new Streams(() => this.view(), options.onFault);

@@ -29,6 +29,8 @@ export interface PushOptions {
   /** More to trust than the system does, PEM; for tests. */
   readonly ca?: string | undefined;
   readonly onChange: () => void;
+  /** What went wrong here, a disk that takes nothing say. */
+  readonly onFault: (error: unknown) => void;
 }
 
 export class Push {
@@ -56,7 +58,7 @@ export class Push {
     if (subscriptions.list().length === 0 || this.#budget.take('', clock.monotonicMs()) > 0) return;
     const view = approvalView(question);
     for (const subscription of subscriptions.list()) {
-      void this.#deliver(subscription, said(view, gateway, subscription.detail), view.deadline);
+      this.#begin(subscription, said(view, gateway, subscription.detail), view.deadline, 0);
     }
   }
 
@@ -73,12 +75,17 @@ export class Push {
     for (const timer of this.#timers) clearTimeout(timer);
   }
 
+  /** Nobody waits for it: what it throws ends nothing else. */
+  #begin(subscription: Subscription, message: PushMessage, until: number, attempt: number): void {
+    this.#deliver(subscription, message, until, attempt).catch(this.#options.onFault);
+  }
+
   /** @param until server seconds after which nobody needs it @param attempt from 0 */
   async #deliver(
     subscription: Subscription,
     message: PushMessage,
     until: number,
-    attempt = 0,
+    attempt: number,
   ): Promise<void> {
     const { subscriptions, clock, onChange } = this.#options;
     const id = subscriptionId(subscription.endpoint);
@@ -96,7 +103,7 @@ export class Push {
     if (waitMs === undefined) return;
     const timer = setTimeout(() => {
       this.#timers.delete(timer);
-      void this.#deliver(subscription, message, until, attempt + 1);
+      this.#begin(subscription, message, until, attempt + 1);
     }, waitMs);
     this.#timers.add(timer);
     timer.unref();

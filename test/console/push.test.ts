@@ -1,7 +1,7 @@
 /** What the gateway sends to a push service: whether it may, what is in it, what it makes of the answer. */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { readFileSync, statSync } from 'node:fs';
+import { readFileSync, renameSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { encryptPush, isPoint, PLAIN_BYTES } from '../../src/console/push-crypto.ts';
 import { isPublicAddress, publicLookup, pushTarget } from '../../src/console/push-hosts.ts';
@@ -269,6 +269,21 @@ describe('push messages of the console', function () {
     await site.post('push-remove', { id }, session);
     assert.deepEqual(await browsers(), []);
     assert.equal((await site.post('push-trial', { id }, session)).http, 404);
+  });
+
+  it('a disk that takes nothing keeps what the push service calls gone, and is told of as a fault', async () => {
+    await subscribe(new Subscriber());
+    service.answers = [410];
+    // What replaces a file needs its directory.
+    renameSync(site.stateDir, `${site.stateDir}.gone`);
+    try {
+      await ask();
+      await site.network.until('a fault', () => site.faults.length === 1);
+    } finally {
+      renameSync(`${site.stateDir}.gone`, site.stateDir);
+    }
+    assert.match(String(site.faults.pop()), /ENOENT/);
+    assert.equal((await browsers()).length, 1);
   });
 
   it('is tried again when the service is in trouble, and not for ever', async () => {
