@@ -12,6 +12,8 @@ const MAX_HEADER_BYTES = 8_192;
 const HEADERS_MS = 10_000;
 const REQUEST_MS = 15_000;
 const KEEP_ALIVE_MS = 30_000;
+/** An answer that is complete has to be read within this: a few files of a page over a bad radio. */
+const READ_MS = 60_000;
 /** A browser holds up to six to one host; two of them behind one address, and some room. */
 const MAX_CONNECTIONS_PER_ADDRESS = 16;
 const HANDSHAKES = { burst: 32, perSecond: 4 };
@@ -37,6 +39,7 @@ export interface PageHttps {
  * Listens; resolves when connections are taken.
  * @param maxConnections of all addresses together
  * @param answer settles, whatever comes
+ * @param readMs for tests
  * @throws Error of node:net when the address is taken
  */
 export async function openPageHttps(
@@ -44,7 +47,12 @@ export async function openPageHttps(
   tls: PageTls,
   maxConnections: number,
   answer: (request: IncomingMessage, response: ServerResponse) => Promise<void>,
+  readMs = READ_MS,
 ): Promise<PageHttps> {
+  const taken = (request: IncomingMessage, response: ServerResponse): void => {
+    cutUnread(response, readMs);
+    void answer(request, response);
+  };
   const server = createServer(
     {
       ...secureContext(tls),
@@ -54,10 +62,10 @@ export async function openPageHttps(
       requestTimeout: REQUEST_MS,
       keepAliveTimeout: KEEP_ALIVE_MS,
     },
-    (request, response) => void answer(request, response),
+    taken,
   );
   guard(server, maxConnections);
-  server.on('checkExpectation', (request, response) => void answer(request, response));
+  server.on('checkExpectation', taken);
   server.on('tlsClientError', (_error, socket) => socket.destroy());
   server.on('clientError', (_error, socket) => socket.destroy());
   await new Promise<void>((resolve, reject) => {
@@ -73,6 +81,14 @@ export async function openPageHttps(
 
 function secureContext({ keyPem, certPem }: PageTls) {
   return { key: keyPem, cert: certPem, minVersion: 'TLSv1.3' } as const;
+}
+
+/** Whoever does not read what it asked for would hold its connection for ever. An event stream, which goes on, is left alone. */
+function cutUnread(response: ServerResponse, withinMs: number): void {
+  const late = setTimeout(() => {
+    if (response.writableEnded) response.destroy();
+  }, withinMs).unref();
+  response.once('close', () => clearTimeout(late));
 }
 
 /** Connections by address, before TLS has cost anything. */
