@@ -24,7 +24,7 @@ import {
 const KERNEL_BLUETOOTH = '/sys/class/bluetooth';
 const WAIT_LIMIT_MS = 30_000;
 const LOOK_MS = 50;
-const BTVIRT_TRIES = 5;
+const BTVIRT_TRIES = 8;
 
 /** The folder that outlives the guest. */
 export const OUT = '/out';
@@ -91,12 +91,14 @@ export class Background {
 
 /** `count` LE adapters by BlueZ's btvirt, which hear each other; fit for one link at a time on each. */
 export async function startBtvirt(count: number): Promise<Background> {
-  const before = adapters().length;
   for (let tries = 1; ; tries++) {
-    // It sometimes dies at its start on two processors.
+    const before = adapters();
+    const made = () => adapters().filter((index) => !before.includes(index));
     const btvirt = new Background('btvirt', [`-l${count}`, '-L'], 'btvirt.log');
     try {
-      await until('btvirt', () => !btvirt.running || adapters().length === before + count, 5000);
+      // On two processors it sometimes dies at its start, or takes the kernel's first command for the driver's answer.
+      await until('btvirt', () => !btvirt.running || made().length === count, 5000);
+      if (btvirt.running) await settled(made());
       if (btvirt.running) return btvirt;
     } catch (error) {
       if (tries >= BTVIRT_TRIES) throw error;
@@ -149,12 +151,14 @@ export async function startRadioProcess(
  */
 export async function settled(indices: readonly number[]): Promise<void> {
   for (const index of indices) {
-    for (let tries = 1; ; tries++) {
+    let unfinishedFor = 0;
+    for (let tries = 1; tries < 75; tries++) {
       const shown = await command('hciconfig', `hci${index}`);
-      const unfinished = /00:00:00:00:00:00/.test(shown);
-      if (!unfinished && !/INIT|UP/.test(shown)) break;
-      if (tries === 75 && unfinished) throw new Error(`the kernel did not set hci${index} up`);
-      if (tries === 75) break;
+      const working = /INIT|UP/.test(shown);
+      const unfinished = !working && /00:00:00:00:00:00/.test(shown);
+      if (!working && !unfinished) break;
+      unfinishedFor = unfinished ? unfinishedFor + 1 : 0;
+      if (unfinishedFor === 15) throw new Error(`the kernel did not set hci${index} up`);
       await new Promise((resolve) => setTimeout(resolve, 200));
     }
   }

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { identifyAdapter, openCentral, openPeripheral } from '../../src/bluetooth/open.ts';
 import type { Central } from '../../src/bluetooth/ports.ts';
-import { command, loadKernelBluetooth, settled, startBtvirt, startRadio } from './kernel.ts';
+import { command, loadKernelBluetooth, settled, startBtvirt, startRadio, until } from './kernel.ts';
 
 /** The kernel's own first set-up of an adapter may still be under way, and then it is busy. */
 async function openedSoon(moniker: string): Promise<Central> {
@@ -84,7 +84,7 @@ describe('the profile of an adapter of the kernel', function () {
       for (const { detection } of [first.adapter, second])
         assert.equal(detection.profile.name, 'virtual-radio');
       await first.close();
-      assert.equal(descriptors(), before);
+      await until('no descriptor is left', () => descriptors() === before);
       await command('hciconfig', `hci${index}`, 'down');
     } finally {
       await radio.close();
