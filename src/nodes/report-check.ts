@@ -1,6 +1,7 @@
 /**
  * A report that a user hands to the operator, verified: that the asking gateway and the PNE signed what it says, under this
- * operator's challenge, and that the PNE's home said no to it. Believes nothing of the file but what is signed in it.
+ * operator's challenge, and that the PNE's home said no to it. Believes nothing of the file but what is signed in it, and of
+ * that nothing that the operator's own records contradict: a home can sign a no after its yes.
  */
 import { type Bytes, toHex } from '../base/bytes.ts';
 import { CpnsError } from '../base/errors.ts';
@@ -9,7 +10,7 @@ import { PneConfirmRequest, PneConfirmResponsePayload } from '../messages/confir
 import type { Primitives } from '../security/primitives.ts';
 import type { ServerKeys } from '../security/server-keys.ts';
 import { openSigned } from '../security/signed-message.ts';
-import type { DirectoryStore } from '../store/server-directory.ts';
+import type { ServerStore } from '../store/server-store.ts';
 
 /** What was signed, and by whom. */
 export interface CheckedReport {
@@ -32,7 +33,7 @@ export interface CheckedReport {
 export function checkReport(
   { request: body, answer }: { readonly request: Bytes; readonly answer: Bytes },
   { primitives, serverKeys }: { readonly primitives: Primitives; readonly serverKeys: ServerKeys },
-  directory: Pick<DirectoryStore, 'pne' | 'gateway'>,
+  { directory, registrations }: Pick<ServerStore, 'directory' | 'registrations'>,
 ): CheckedReport {
   const request = PneConfirmRequest.decode(body);
   const thumbprint = claimedThumbprint(request);
@@ -52,7 +53,8 @@ export function checkReport(
     answer,
     'answer-invalid',
   );
-  if (value.reason === 'ok') throw new CpnsError('answer-invalid', 'its home said yes');
+  if (value.reason === 'ok' || registrations.registrationOfJoin(joinId)?.state === 'registered')
+    throw new CpnsError('answer-invalid', 'its home said yes');
   return {
     joinId: toHex(joinId),
     gateway: { gatewayId: toHex(asking.gatewayId), user: asking.user, label: asking.gateway },

@@ -188,7 +188,7 @@ export class ServerAdmin {
 
   /** Verifies what a user reported. @throws CpnsError as src/nodes/report-check.ts says */
   checkReport(request: Bytes, answer: Bytes): CheckedReport {
-    return checkReport({ request, answer }, this.#everyKey(), this.#store.directory);
+    return checkReport({ request, answer }, this.#everyKey(), this.#store);
   }
 
   /** The keys that this operator signs or ever signed with. */
