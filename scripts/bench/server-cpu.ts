@@ -18,8 +18,8 @@ import {
   PnRegistrationChallenge,
   TransactionState,
 } from '../../src/messages/registration.ts';
-import { initServer, openServerAdmin } from '../../src/nodes/server-admin.ts';
-import { Operator } from '../../src/nodes/server-identity.ts';
+import { initServer, openServerAdmin } from '../../src/nodes/server/admin.ts';
+import { Operator } from '../../src/nodes/server/identity.ts';
 import { thumbprintOf } from '../../src/security/cose-key.ts';
 import { parseGatewayToken } from '../../src/security/gateway-token.ts';
 import { generateKey, softwareSigner } from '../../src/security/keystore.ts';

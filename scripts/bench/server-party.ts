@@ -6,7 +6,7 @@ import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { WebSocketServer } from 'ws';
 import type { ServerTls } from '../../src/https/server.ts';
-import { type CpnsServer, openServer } from '../../src/nodes/server.ts';
+import { type CpnsServer, openServer } from '../../src/nodes/server/server.ts';
 import { generateKey, softwareSigner } from '../../src/security/keystore.ts';
 import { nodePrimitives } from '../../src/security/primitives-node.ts';
 import { takeOrders } from './child.ts';

@@ -1,7 +1,7 @@
 /**
  * A confirm request as text: what the owner of a PNE reads before saying yes. Owns the wording.
  */
-import type { ApprovalView } from '../nodes/approval-view.ts';
+import type { ApprovalView } from '../nodes/gateway/approval-view.ts';
 import { formatMoney, formatTime } from './output.ts';
 
 /** The question, with what was verified and what is only claimed told apart. */

@@ -1,5 +1,5 @@
 /** What the methods of the page share: what they are given, what they are asked, what they answer. Types only. */
-import type { GatewayNode } from '../nodes/gateway.ts';
+import type { GatewayNode } from '../nodes/gateway/gateway.ts';
 import type { LoginAttempts } from './attempts.ts';
 import type { Enrolments } from './enrolments.ts';
 import type { Passkeys } from './passkeys.ts';

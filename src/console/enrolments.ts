@@ -4,7 +4,7 @@
  */
 import { statusOfError } from '../base/errors.ts';
 import { STATUSES } from '../base/statuses.ts';
-import type { Comparison, PairedPne } from '../nodes/gateway-pairing.ts';
+import type { Comparison, PairedPne } from '../nodes/gateway/pairing.ts';
 import type { EnrolmentView } from './view.ts';
 
 const MAX_KEPT = 8;

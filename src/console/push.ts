@@ -8,7 +8,7 @@ import type { Clock } from '../base/time.ts';
 import type { ConsoleConfig } from '../config/console-config.ts';
 import { Buckets } from '../https/server-limits.ts';
 import type { ConfirmRequestView } from '../network/approval-policy.ts';
-import { type ApprovalView, approvalView } from '../nodes/approval-view.ts';
+import { type ApprovalView, approvalView } from '../nodes/gateway/approval-view.ts';
 import { encryptPush, PLAIN_BYTES, vapidHeader } from './push-crypto.ts';
 import { pushTarget } from './push-hosts.ts';
 import { sendPush } from './push-send.ts';

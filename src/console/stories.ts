@@ -6,7 +6,7 @@
 import { toHex } from '../base/bytes.ts';
 import type { JoinId } from '../base/ids.ts';
 import { STATUSES, type Status } from '../base/statuses.ts';
-import type { GatewayEvent } from '../nodes/gateway-events.ts';
+import type { GatewayEvent } from '../nodes/gateway/events.ts';
 import type { TraceEvent } from '../nodes/trace.ts';
 import type { StoryKind, StoryStep, StoryView } from './view.ts';
 

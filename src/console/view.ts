@@ -2,8 +2,8 @@
  * What the console shows, as its page gets it: types only, for both sides. Everything that somebody else chose is plain
  * text; no code, key or cookie is ever in it.
  */
-import type { ApprovalView } from '../nodes/approval-view.ts';
-import type { ReportView } from '../nodes/report-view.ts';
+import type { ApprovalView } from '../nodes/gateway/approval-view.ts';
+import type { ReportView } from '../nodes/gateway/report-view.ts';
 
 export interface ConsoleView {
   readonly gateway: {

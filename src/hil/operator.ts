@@ -6,10 +6,10 @@
 import { join } from 'node:path';
 import { openVirtualRadio, type VirtualRadio } from '../bluetooth/open.ts';
 import { type GatewayConfig, gatewayDefaults } from '../config/gateway-config.ts';
-import { type GatewayNode, type GatewayOptions, openGateway } from '../nodes/gateway.ts';
-import { enrolGatewayState, makeGateway } from '../nodes/gateway-state.ts';
-import { type CpnsServer, openServer } from '../nodes/server.ts';
-import { initServer, openServerAdmin } from '../nodes/server-admin.ts';
+import { type GatewayNode, type GatewayOptions, openGateway } from '../nodes/gateway/gateway.ts';
+import { enrolGatewayState, makeGateway } from '../nodes/gateway/state.ts';
+import { initServer, openServerAdmin } from '../nodes/server/admin.ts';
+import { type CpnsServer, openServer } from '../nodes/server/server.ts';
 import { makeDirectory } from '../security/durable-file.ts';
 import { openPatiently } from './patience.ts';
 

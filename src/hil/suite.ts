@@ -6,7 +6,7 @@ import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from '
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CpnsError } from '../base/errors.ts';
-import type { GatewayNode } from '../nodes/gateway.ts';
+import type { GatewayNode } from '../nodes/gateway/gateway.ts';
 import { makeDirectory } from '../security/durable-file.ts';
 import { Happenings } from './happenings.ts';
 import { adapterRecord, type HostIdentity, hostIdentity, programIdentity } from './identity.ts';

@@ -9,8 +9,8 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { callControl } from '../../src/nodes/control-socket.ts';
-import type { GatewayNode } from '../../src/nodes/gateway.ts';
-import type { PneStatus } from '../../src/nodes/pne.ts';
+import type { GatewayNode } from '../../src/nodes/gateway/gateway.ts';
+import type { PneStatus } from '../../src/nodes/pne/pne.ts';
 import { TestNetwork } from '../nodes/network.ts';
 
 const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));

@@ -5,7 +5,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gatewayExample } from '../../src/config/gateway-config.ts';
-import type { PneNode } from '../../src/nodes/pne.ts';
+import type { PneNode } from '../../src/nodes/pne/pne.ts';
 import { TestNetwork } from '../nodes/network.ts';
 
 const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));

@@ -6,7 +6,7 @@ import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
-import type { PneNode } from '../../src/nodes/pne.ts';
+import type { PneNode } from '../../src/nodes/pne/pne.ts';
 import { openGatewayStore } from '../../src/store/gateway-store.ts';
 import { checkAccess } from '../web/access.ts';
 import { type Complaints, chromiumPath, DESKTOP, launchChromium, PHONE, watch } from '../web/chromium.ts';

@@ -8,7 +8,7 @@ import type { Clock } from '../../src/base/time.ts';
 import { type ConsoleConfig, NO_CONTACT } from '../../src/config/console-config.ts';
 import type { GattRole } from '../../src/config/parts.ts';
 import { type Console, openConsole } from '../../src/console/console.ts';
-import type { GatewayNode } from '../../src/nodes/gateway.ts';
+import type { GatewayNode } from '../../src/nodes/gateway/gateway.ts';
 import { systemClock } from '../../src/nodes/system-clock.ts';
 import { TestNetwork } from '../nodes/network.ts';
 import { buildWith } from '../web/page-server.ts';

@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs';
 import { type Bleno, guardBleno } from '../../src/bluetooth/guards/bleno.ts';
 import { openTransport } from '../../src/bluetooth/hci/transport.ts';
 import { loadBleno } from '../../src/bluetooth/peripheral-abandonware.ts';
-import type { GatewayEvent } from '../../src/nodes/gateway-events.ts';
+import type { GatewayEvent } from '../../src/nodes/gateway/events.ts';
 import { rawNoble, rawOpen } from '../bluetooth/raw-libraries.ts';
 import { cleanUp, closeLater, once } from '../bluetooth/support.ts';
 import { TestNetwork } from '../nodes/network.ts';

@@ -11,7 +11,7 @@ import { openVirtualRadio } from '../../src/bluetooth/open.ts';
 import { layOut } from '../../src/cli/demo/cast.ts';
 import { Stage } from '../../src/cli/demo/stage.ts';
 import { callControl } from '../../src/nodes/control-socket.ts';
-import type { PneStatus } from '../../src/nodes/pne.ts';
+import type { PneStatus } from '../../src/nodes/pne/pne.ts';
 
 const ROUNDS = Number(process.env['CPNS_ENDURANCE_ROUNDS'] ?? 200);
 const WARM_UP = Math.floor(ROUNDS / 4);

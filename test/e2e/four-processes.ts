@@ -24,8 +24,8 @@ import {
 import { type Child, Children } from '../../src/cli/demo/children.ts';
 import { issueTokens } from '../../src/cli/demo/enrol-gateways.ts';
 import { callControl } from '../../src/nodes/control-socket.ts';
-import { enrolGatewayState, makeGateway } from '../../src/nodes/gateway-state.ts';
-import { initServer } from '../../src/nodes/server-admin.ts';
+import { enrolGatewayState, makeGateway } from '../../src/nodes/gateway/state.ts';
+import { initServer } from '../../src/nodes/server/admin.ts';
 import type { TraceEvent } from '../../src/nodes/trace.ts';
 import { type FinalState, judge, type Outcome } from '../faults/outcome.ts';
 import { checkJournal, type JournalEntry } from '../faults/safety.ts';

@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict';
 import type { Status } from '../../src/base/statuses.ts';
 import { callControl } from '../../src/nodes/control-socket.ts';
-import type { GatewayNode } from '../../src/nodes/gateway.ts';
+import type { GatewayNode } from '../../src/nodes/gateway/gateway.ts';
 import { judge } from '../faults/outcome.ts';
 import { FourProcesses } from './four-processes.ts';
 

@@ -8,7 +8,7 @@ import { CpnsError } from '../../src/base/errors.ts';
 import { GatewayId, JoinId, PnId, Thumbprint, TransactionId } from '../../src/base/ids.ts';
 import { type ServerClient, ServerProblem } from '../../src/https/server-client.ts';
 import type { TransactionState } from '../../src/messages/registration.ts';
-import { Registrations, type RegistrationsOptions } from '../../src/nodes/gateway-registrations.ts';
+import { Registrations, type RegistrationsOptions } from '../../src/nodes/gateway/registrations.ts';
 import { systemClock } from '../../src/nodes/system-clock.ts';
 import { openGatewayStore } from '../../src/store/gateway-store.ts';
 import { PRIMITIVES, Table } from './bench.ts';

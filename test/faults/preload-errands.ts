@@ -7,8 +7,8 @@ import { mkdirSync } from 'node:fs';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { serveControl, textParam } from '../../src/nodes/control-socket.ts';
-import type { GatewayNode } from '../../src/nodes/gateway.ts';
-import type { PneNode } from '../../src/nodes/pne.ts';
+import type { GatewayNode } from '../../src/nodes/gateway/gateway.ts';
+import type { PneNode } from '../../src/nodes/pne/pne.ts';
 import type { Plan } from './plan.ts';
 
 /** What `memory` answers, bytes and counts. */
@@ -23,13 +23,13 @@ export async function installErrands({ errands = '', role }: Plan): Promise<void
   let pne: PneNode | undefined;
   let gateway: GatewayNode | undefined;
   if (role === 'pne') {
-    const { PneNode: Node } = await import('../../src/nodes/pne.ts');
+    const { PneNode: Node } = await import('../../src/nodes/pne/pne.ts');
     atFirstCall(Node.prototype, 'start', (node) => {
       pne = node;
     });
   }
   if (role === 'gateway') {
-    const { GatewayNode: Node } = await import('../../src/nodes/gateway.ts');
+    const { GatewayNode: Node } = await import('../../src/nodes/gateway/gateway.ts');
     atFirstCall(Node.prototype, 'start', (node) => {
       gateway = node;
     });

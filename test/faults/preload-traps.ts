@@ -4,8 +4,8 @@
  * their iterator: the drivers take the next one when the one before was carried out and awaited, which is the very place.
  */
 import { Machine } from '../../src/establishment/machine.ts';
-import { Registrations } from '../../src/nodes/gateway-registrations.ts';
-import { HomeGatewayNode } from '../../src/nodes/home-gateway.ts';
+import { HomeGatewayNode } from '../../src/nodes/gateway/home-gateway.ts';
+import { Registrations } from '../../src/nodes/gateway/registrations.ts';
 import { NetworkStore } from '../../src/store/gateway-networks.ts';
 import type { Point, ToProcess, Trap, TrappedMethod, When } from './plan.ts';
 import { stop } from './preload-wire.ts';

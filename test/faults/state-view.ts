@@ -10,7 +10,7 @@ import type { Bytes } from '../../src/base/bytes.ts';
 import type { Status } from '../../src/base/statuses.ts';
 import type { DurableServerState } from '../../src/establishment/server-table.ts';
 import type { OutboxKind } from '../../src/establishment/server-types.ts';
-import { Operator } from '../../src/nodes/server-identity.ts';
+import { Operator } from '../../src/nodes/server/identity.ts';
 import { thumbprintOf } from '../../src/security/cose-key.ts';
 import { loadKey } from '../../src/security/keystore.ts';
 import type { PublicKey } from '../../src/security/primitives.ts';

@@ -22,8 +22,8 @@ import {
 import { type ChildLine, Children } from '../../src/cli/demo/children.ts';
 import { enrolGateways } from '../../src/cli/demo/enrol-gateways.ts';
 import { callControl } from '../../src/nodes/control-socket.ts';
-import { GATEWAY_DATABASE, makeGateway } from '../../src/nodes/gateway-state.ts';
-import { initServer, openServerAdmin, type ServerAdmin } from '../../src/nodes/server-admin.ts';
+import { GATEWAY_DATABASE, makeGateway } from '../../src/nodes/gateway/state.ts';
+import { initServer, openServerAdmin, type ServerAdmin } from '../../src/nodes/server/admin.ts';
 import { openGatewayStore } from '../../src/store/gateway-store.ts';
 import { type LifePlan, PartyProcess, underPlan } from './party.ts';
 import type { Plan } from './plan.ts';

@@ -5,7 +5,7 @@
 // guest: --memory 1536 --timeout 600
 import assert from 'node:assert/strict';
 import type { Browser, CDPSession, Page } from 'playwright-core';
-import type { GatewayNode } from '../../src/nodes/gateway.ts';
+import type { GatewayNode } from '../../src/nodes/gateway/gateway.ts';
 import { TestNetwork } from '../nodes/network.ts';
 import { type Complaints, launchChromium, PHONE, watch } from '../web/chromium.ts';
 import { PAGE_FOLDER, type PageServer, serveFolder } from '../web/page-server.ts';

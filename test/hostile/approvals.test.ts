@@ -4,7 +4,7 @@ import { fromHex } from '../../src/base/bytes.ts';
 import { CpnsError } from '../../src/base/errors.ts';
 import { JoinId } from '../../src/base/ids.ts';
 import type { Status } from '../../src/base/statuses.ts';
-import { questionOf } from '../../src/nodes/question-of.ts';
+import { questionOf } from '../../src/nodes/gateway/question-of.ts';
 
 const view = (start: string) => ({ joinId: JoinId(fromHex(start.padEnd(32, '0'))) });
 const wrong = (status: Status) => (error: unknown) => error instanceof CpnsError && error.status === status;

@@ -4,7 +4,7 @@
  * take long. Owns no attack.
  */
 import assert from 'node:assert/strict';
-import type { GatewayNode } from '../../src/nodes/gateway.ts';
+import type { GatewayNode } from '../../src/nodes/gateway/gateway.ts';
 import type { TraceEvent } from '../../src/nodes/trace.ts';
 import { type NetworkOptions, TestNetwork } from '../nodes/network.ts';
 

@@ -9,7 +9,7 @@ import { chooseProfile } from '../../src/bluetooth/adapter-profile.ts';
 import type { Advertisement, GattLink } from '../../src/bluetooth/ports.ts';
 import type { ReturningPeripheral } from '../../src/bluetooth/returning.ts';
 import { Link } from '../../src/link/link.ts';
-import { PneNode } from '../../src/nodes/pne.ts';
+import { PneNode } from '../../src/nodes/pne/pne.ts';
 import { UNKNOWN_ADAPTER } from '../../src/profiles/identity.ts';
 import { loadOrCreateKey } from '../../src/security/keystore.ts';
 import { openPneStore } from '../../src/store/pne-store.ts';

@@ -5,7 +5,7 @@ import { CpnsError } from '../../src/base/errors.ts';
 import { ServerKeysPayload } from '../../src/messages/credential.ts';
 import { EnrolOfferPayload } from '../../src/messages/enrolment.ts';
 import { formatHomeAddress } from '../../src/messages/home-address.ts';
-import { readOwner } from '../../src/nodes/pne-trust.ts';
+import { readOwner } from '../../src/nodes/pne/trust.ts';
 import { coseKeyOf, gatewayIdOf } from '../../src/security/cose-key.ts';
 import { generateKey, type SoftwareSigner, softwareSigner } from '../../src/security/keystore.ts';
 import { verifyServerKeys } from '../../src/security/server-keys.ts';

@@ -1,6 +1,6 @@
 /**
  * The initiating gateway in the model: the real machine and the real Registrations (steps 7, 11 and 12), with what
- * src/nodes/gateway-sessions.ts and gateway.ts do around them, on the model's disk. Requests are under way until a move
+ * src/nodes/gateway/sessions.ts and gateway.ts do around them, on the model's disk. Requests are under way until a move
  * brings them to the server, and answers until a move brings them back.
  */
 
@@ -19,7 +19,7 @@ import { type ServerClient, ServerProblem } from '../../src/https/server-client.
 import type { Agreement } from '../../src/link/open.ts';
 import { PnRegistrationResponse } from '../../src/messages/channel.ts';
 import type { TransactionState } from '../../src/messages/registration.ts';
-import { Registrations, rememberedJoin, settlementOf } from '../../src/nodes/gateway-registrations.ts';
+import { Registrations, rememberedJoin, settlementOf } from '../../src/nodes/gateway/registrations.ts';
 import type { NetworkStore } from '../../src/store/gateway-networks.ts';
 import { drive } from './drive.ts';
 import { freeId, leave, openLink } from './links.ts';

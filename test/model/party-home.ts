@@ -1,5 +1,5 @@
 /**
- * A home gateway in the model: the real machine, and what src/nodes/home-gateway.ts does around it, on the model's disk.
+ * A home gateway in the model: the real machine, and what src/nodes/gateway/home-gateway.ts does around it, on the model's disk.
  */
 import { type Bytes, equal } from '../../src/base/bytes.ts';
 import { CpnsError } from '../../src/base/errors.ts';

@@ -1,5 +1,5 @@
 /**
- * A PNE in the model: the real machine, and what src/nodes/pne.ts does with its outputs, on the model's disk.
+ * A PNE in the model: the real machine, and what src/nodes/pne/pne.ts does with its outputs, on the model's disk.
  */
 import { toHex } from '../../src/base/bytes.ts';
 import { PNE_MACHINE } from '../../src/establishment/pne.ts';

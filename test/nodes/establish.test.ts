@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { fromHex, toHex } from '../../src/base/bytes.ts';
 import type { Status } from '../../src/base/statuses.ts';
-import type { GatewayNode } from '../../src/nodes/gateway.ts';
-import type { PneNode } from '../../src/nodes/pne.ts';
-import { openServerAdmin } from '../../src/nodes/server-admin.ts';
+import type { GatewayNode } from '../../src/nodes/gateway/gateway.ts';
+import type { PneNode } from '../../src/nodes/pne/pne.ts';
+import { openServerAdmin } from '../../src/nodes/server/admin.ts';
 import { TestNetwork } from './network.ts';
 
 /** Enrols a PNE at its home as a person would: reads the code off one and types it into the other. */

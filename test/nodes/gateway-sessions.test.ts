@@ -4,7 +4,7 @@ import type { Bytes } from '../../src/base/bytes.ts';
 import type { GatewayInput } from '../../src/establishment/gateway-types.ts';
 import { Resumed } from '../../src/messages/resumption.ts';
 import { Waiting } from '../../src/messages/setup.ts';
-import { Sessions, type SessionsOptions } from '../../src/nodes/gateway-sessions.ts';
+import { Sessions, type SessionsOptions } from '../../src/nodes/gateway/sessions.ts';
 import type { LinkSession, Opened } from '../../src/nodes/link-session.ts';
 import { systemClock } from '../../src/nodes/system-clock.ts';
 import { GatewayBench } from '../establishment/gateway-bench.ts';

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { CpnsError } from '../../src/base/errors.ts';
 import type { TransactionId } from '../../src/base/ids.ts';
 import { type ServerClient, ServerProblem } from '../../src/https/server-client.ts';
-import { hearingClient } from '../../src/nodes/heard.ts';
+import { hearingClient } from '../../src/nodes/gateway/heard.ts';
 import { statedStatus } from '../../src/nodes/stated-status.ts';
 import type { TraceEvent } from '../../src/nodes/trace.ts';
 import { TestNetwork } from './network.ts';

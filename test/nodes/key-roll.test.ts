@@ -3,9 +3,9 @@
  * themselves, nobody is asked again, nothing that the server said is lost.
  */
 import assert from 'node:assert/strict';
-import type { GatewayNode } from '../../src/nodes/gateway.ts';
-import type { PneNode } from '../../src/nodes/pne.ts';
-import { openServerAdmin, type ServerAdmin } from '../../src/nodes/server-admin.ts';
+import type { GatewayNode } from '../../src/nodes/gateway/gateway.ts';
+import type { PneNode } from '../../src/nodes/pne/pne.ts';
+import { openServerAdmin, type ServerAdmin } from '../../src/nodes/server/admin.ts';
 import { TestNetwork } from './network.ts';
 
 const INVITING = { pn: { invite: true } };

@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import type { Status } from '../../src/base/statuses.ts';
 import type { DeclineStatus } from '../../src/establishment/pne-types.ts';
-import type { GatewayNode } from '../../src/nodes/gateway.ts';
-import type { Comparison } from '../../src/nodes/gateway-pairing.ts';
-import type { PneNode } from '../../src/nodes/pne.ts';
+import type { GatewayNode } from '../../src/nodes/gateway/gateway.ts';
+import type { Comparison } from '../../src/nodes/gateway/pairing.ts';
+import type { PneNode } from '../../src/nodes/pne/pne.ts';
 import { createEnrolmentCode, parseEnrolmentCode } from '../../src/security/enrolment-code.ts';
 import { nodePrimitives } from '../../src/security/primitives-node.ts';
 import { TestNetwork } from './network.ts';

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import type { JoinId } from '../../src/base/ids.ts';
 import { PneConfirmResponsePayload } from '../../src/messages/confirmation.ts';
-import { openServerAdmin } from '../../src/nodes/server-admin.ts';
+import { openServerAdmin } from '../../src/nodes/server/admin.ts';
 import { assembleSign1 } from '../../src/security/cose.ts';
 import { loadOrCreateKey } from '../../src/security/keystore.ts';
 import { toBeSigned } from '../../src/security/signed-message.ts';

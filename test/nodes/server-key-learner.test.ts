@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import type { Bytes } from '../../src/base/bytes.ts';
-import { ServerKeyLearner } from '../../src/nodes/gateway-server-keys.ts';
+import { ServerKeyLearner } from '../../src/nodes/gateway/server-keys.ts';
 import { assembleSign1 } from '../../src/security/cose.ts';
 import { coseKeyOf, kidOf } from '../../src/security/cose-key.ts';
 import { generateKey, type SoftwareSigner, softwareSigner } from '../../src/security/keystore.ts';

@@ -10,9 +10,9 @@ import { makePne } from '../../src/cli/actions/pne-setup.ts';
 import { createState, writeFirstConfig } from '../../src/cli/roles.ts';
 import { pneExample } from '../../src/config/pne-config.ts';
 import { lockState } from '../../src/nodes/control-socket.ts';
-import { makeGateway } from '../../src/nodes/gateway-state.ts';
-import { initServer, openServerAdmin } from '../../src/nodes/server-admin.ts';
-import { retireServerKey, rollServerKey } from '../../src/nodes/server-key-set.ts';
+import { makeGateway } from '../../src/nodes/gateway/state.ts';
+import { initServer, openServerAdmin } from '../../src/nodes/server/admin.ts';
+import { retireServerKey, rollServerKey } from '../../src/nodes/server/key-set.ts';
 
 /** Files by their SHA-256, and whether the server's database says that it is initialised. */
 export type Kept = Readonly<Record<string, string>>;

@@ -7,10 +7,10 @@ import { join } from 'node:path';
 import { openVirtualRadio } from '../../src/bluetooth/open.ts';
 import { PN_NAME } from '../../src/cli/demo/cast.ts';
 import type { GatewayConfig } from '../../src/config/gateway-config.ts';
-import { type GatewayNode, openGateway } from '../../src/nodes/gateway.ts';
-import { openPne, type PneNode } from '../../src/nodes/pne.ts';
-import { openServer } from '../../src/nodes/server.ts';
-import { openServerAdmin } from '../../src/nodes/server-admin.ts';
+import { type GatewayNode, openGateway } from '../../src/nodes/gateway/gateway.ts';
+import { openPne, type PneNode } from '../../src/nodes/pne/pne.ts';
+import { openServerAdmin } from '../../src/nodes/server/admin.ts';
+import { openServer } from '../../src/nodes/server/server.ts';
 import { openGatewayStore } from '../../src/store/gateway-store.ts';
 
 /** Longest until all hold the same again; measured: a second or two. */

@@ -9,7 +9,7 @@ const SOURCE = new URL('../../src/', import.meta.url).href;
 const SCRIPT = `
 import { execFileSync } from 'node:child_process';
 const [source, folder] = process.argv.slice(1);
-const { initServer } = await import(source + 'nodes/server-admin.ts');
+const { initServer } = await import(source + 'nodes/server/admin.ts');
 const { openServerStore } = await import(source + 'store/server-store.ts');
 const { openGatewayStore } = await import(source + 'store/gateway-store.ts');
 const { PnId } = await import(source + 'base/ids.ts');

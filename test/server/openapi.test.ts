@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, it } from 'mocha';
 import type { Route } from '../../src/https/server-routes.ts';
-import { type ApiPorts, type Caller, serverRoutes } from '../../src/nodes/server-api.ts';
+import { type ApiPorts, type Caller, serverRoutes } from '../../src/nodes/server/api.ts';
 
 interface Described {
   readonly operation: string;

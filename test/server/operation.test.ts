@@ -7,8 +7,8 @@ import { tmpdir } from 'node:os';
 import { join as joinPath } from 'node:path';
 import { after, before, beforeEach, describe, it } from 'mocha';
 import { equal } from '../../src/base/bytes.ts';
-import { openServer } from '../../src/nodes/server.ts';
-import { initServer, openServerAdmin } from '../../src/nodes/server-admin.ts';
+import { initServer, openServerAdmin } from '../../src/nodes/server/admin.ts';
+import { openServer } from '../../src/nodes/server/server.ts';
 import { sayYes } from '../support/join.ts';
 import { hex, joinOf, refused, ServerKit, type TestGateway, type TestPne } from '../support/server-kit.ts';
 

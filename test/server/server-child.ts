@@ -1,5 +1,5 @@
 /** A server in a process of its own, for tests that kill it. Prints its address. Does nothing when only loaded. */
-import { openServer } from '../../src/nodes/server.ts';
+import { openServer } from '../../src/nodes/server/server.ts';
 
 const [, program = '', stateDir = ''] = process.argv;
 if (program.endsWith('server-child.ts')) {

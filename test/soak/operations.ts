@@ -4,8 +4,8 @@
  */
 import { fromHex, toHex } from '../../src/base/bytes.ts';
 import { InventoryPayload, MAX_MEMBERS } from '../../src/messages/inventory.ts';
-import type { ApprovalView } from '../../src/nodes/approval-view.ts';
-import type { PneStatus } from '../../src/nodes/pne.ts';
+import type { ApprovalView } from '../../src/nodes/gateway/approval-view.ts';
+import type { PneStatus } from '../../src/nodes/pne/pne.ts';
 import { parseSign1 } from '../../src/security/cose.ts';
 import type { GatewayView, PneView, ServerView } from '../faults/state-view.ts';
 import { pause, until } from './pace.ts';

@@ -23,8 +23,8 @@ import {
   type GatewayEnrolment,
 } from '../../src/messages/enrolment.ts';
 import { LINK_KINDS } from '../../src/messages/link.ts';
-import { type CpnsServer, openServer, type ServerOptions } from '../../src/nodes/server.ts';
-import { initServer, openServerAdmin, type ServerAdmin } from '../../src/nodes/server-admin.ts';
+import { initServer, openServerAdmin, type ServerAdmin } from '../../src/nodes/server/admin.ts';
+import { type CpnsServer, openServer, type ServerOptions } from '../../src/nodes/server/server.ts';
 import { coseKeyOf, thumbprintOf } from '../../src/security/cose-key.ts';
 import { parseGatewayToken } from '../../src/security/gateway-token.ts';
 import { transcript1 } from '../../src/security/key-schedule.ts';

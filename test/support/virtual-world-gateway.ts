@@ -1,6 +1,6 @@
 /**
  * A gateway in the virtual world, initiating and home at once, over the real store in memory and the real Registrations
- * for what the server says; put together as src/nodes/gateway.ts and gateway-sessions.ts do. HTTPS legs are calls with
+ * for what the server says; put together as src/nodes/gateway/gateway.ts and sessions.ts do. HTTPS legs are calls with
  * latency, loss and repetition.
  */
 import { type Bytes, equal, toHex } from '../../src/base/bytes.ts';
@@ -22,7 +22,7 @@ import { PneConfirmRequest } from '../../src/messages/confirmation.ts';
 import type { TransactionState } from '../../src/messages/registration.ts';
 import type { MessageName } from '../../src/messages/types.ts';
 import { decodeAnnouncement, showsCode, showsTag } from '../../src/network/advertisement.ts';
-import { Registrations, rememberedJoin, settlementOf } from '../../src/nodes/gateway-registrations.ts';
+import { Registrations, rememberedJoin, settlementOf } from '../../src/nodes/gateway/registrations.ts';
 import type { Opened } from '../../src/nodes/link-session.ts';
 import { gatewayIdOf } from '../../src/security/cose-key.ts';
 import { parseEnrolmentCode } from '../../src/security/enrolment-code.ts';

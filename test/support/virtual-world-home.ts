@@ -1,6 +1,6 @@
 /**
  * The home gateway's part in the virtual world: one machine a confirm request over the real store, put together as
- * src/nodes/home-gateway.ts does: on disk before acknowledged, signed bytes on disk before sent.
+ * src/nodes/gateway/home-gateway.ts does: on disk before acknowledged, signed bytes on disk before sent.
  */
 import { type Bytes, toHex } from '../../src/base/bytes.ts';
 import { CpnsError } from '../../src/base/errors.ts';

@@ -1,4 +1,4 @@
-/** The gateway's side of an enrolment in the virtual world, as src/nodes/gateway-pairing.ts does it. */
+/** The gateway's side of an enrolment in the virtual world, as src/nodes/gateway/pairing.ts does it. */
 import type { Bytes } from '../../src/base/bytes.ts';
 import { Thumbprint } from '../../src/base/ids.ts';
 import { GATEWAY_ENROL_MACHINE } from '../../src/enrolment/gateway.ts';

@@ -1,5 +1,5 @@
 /**
- * A PNE in the virtual world: the real machines and the real store in memory, put together as src/nodes/pne.ts does.
+ * A PNE in the virtual world: the real machines and the real store in memory, put together as src/nodes/pne/pne.ts does.
  * Announces itself to the gateways in the air, takes one link at a time, answers questions as the test says.
  */
 import { type Bytes, toHex } from '../../src/base/bytes.ts';
@@ -19,7 +19,7 @@ import { PnSetupResponse, unpadPnSetupResponse } from '../../src/messages/setup.
 import type { MessageName } from '../../src/messages/types.ts';
 import { encodeAnnouncement } from '../../src/network/advertisement.ts';
 import type { Opened } from '../../src/nodes/link-session.ts';
-import { type Owner, PoweredClock, readFloor, readOwner } from '../../src/nodes/pne-trust.ts';
+import { type Owner, PoweredClock, readFloor, readOwner } from '../../src/nodes/pne/trust.ts';
 import { coseKeyOf, thumbprintOf } from '../../src/security/cose-key.ts';
 import { createEnrolmentCode } from '../../src/security/enrolment-code.ts';
 import type { SoftwareSigner } from '../../src/security/keystore.ts';

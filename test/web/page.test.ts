@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { toHex } from '../../src/base/bytes.ts';
-import { openServerAdmin } from '../../src/nodes/server-admin.ts';
+import { openServerAdmin } from '../../src/nodes/server/admin.ts';
 import { chromiumPath } from './chromium.ts';
 import { type PageServer, servePage } from './page-server.ts';
 import { HOSTILE_NAME, Site } from './site.ts';

@@ -6,7 +6,7 @@ import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { openCentral } from '../../src/bluetooth/open.ts';
 import type { Central, GattLink, Sighting } from '../../src/bluetooth/ports.ts';
 import { type Announced, decodeAnnouncement } from '../../src/network/advertisement.ts';
-import type { GatewayNode } from '../../src/nodes/gateway.ts';
+import type { GatewayNode } from '../../src/nodes/gateway/gateway.ts';
 import { TestNetwork } from '../nodes/network.ts';
 import { checkAccess } from './access.ts';
 import { BluetoothBridge } from './bluetooth-bridge.ts';

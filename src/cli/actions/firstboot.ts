@@ -9,7 +9,7 @@ import { type FirstbootConfig, FirstbootSchema } from '../../config/firstboot-co
 import { gatewayExample } from '../../config/gateway-config.ts';
 import { readConfig } from '../../config/load.ts';
 import { pneExample } from '../../config/pne-config.ts';
-import { enrolGatewayState, GATEWAY_DATABASE, makeGateway } from '../../nodes/gateway-state.ts';
+import { enrolGatewayState, GATEWAY_DATABASE, makeGateway } from '../../nodes/gateway/state.ts';
 import { replaceFile } from '../../security/durable-file.ts';
 import { openGatewayStore } from '../../store/gateway-store.ts';
 import { print, withProgress } from '../output.ts';

@@ -2,9 +2,9 @@
  * What a person does with a running gateway: pair a PNE, look at PNEs, answer approvals. All over the control socket.
  */
 
-import type { ApprovalView } from '../../nodes/approval-view.ts';
 import { callControl } from '../../nodes/control-socket.ts';
-import type { ReportView } from '../../nodes/report-view.ts';
+import type { ApprovalView } from '../../nodes/gateway/approval-view.ts';
+import type { ReportView } from '../../nodes/gateway/report-view.ts';
 import { approvalQuestion } from '../approval-view.ts';
 import { InterruptedError } from '../exit-codes.ts';
 import { fields, formatMoney, formatTime, print, table, withProgress } from '../output.ts';

@@ -7,7 +7,7 @@ import type { GatewayConfig } from '../../config/gateway-config.ts';
 import type { GattRole } from '../../config/parts.ts';
 import type { Console, ConsoleLink } from '../../console/console.ts';
 import { ControlError, callControl } from '../../nodes/control-socket.ts';
-import type { GatewayNode } from '../../nodes/gateway.ts';
+import type { GatewayNode } from '../../nodes/gateway/gateway.ts';
 import { systemClock } from '../../nodes/system-clock.ts';
 import { drawQr } from '../enrol-display.ts';
 import { UsageError } from '../exit-codes.ts';

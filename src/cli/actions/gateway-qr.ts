@@ -5,7 +5,7 @@
  */
 import { rmSync, writeFileSync } from 'node:fs';
 import { ControlError, callControl } from '../../nodes/control-socket.ts';
-import type { Comparison } from '../../nodes/gateway-pairing.ts';
+import type { Comparison } from '../../nodes/gateway/pairing.ts';
 import { qrTextOf } from '../../security/enrolment-code.ts';
 import { digitsInGroups, drawQr } from '../enrol-display.ts';
 import { InterruptedError, UsageError } from '../exit-codes.ts';

@@ -6,10 +6,10 @@ import { toHex } from '../../base/bytes.ts';
 import { openReturningBoth, type ReturningCentral } from '../../bluetooth/returning.ts';
 import { approvalRules, type GatewayConfig, GatewaySchema } from '../../config/gateway-config.ts';
 import type { Console } from '../../console/console.ts';
-import { approvalView } from '../../nodes/approval-view.ts';
 import { type ControlHandlers, flagParam, textParam } from '../../nodes/control-socket.ts';
-import { type GatewayNode, openGateway } from '../../nodes/gateway.ts';
-import type { GatewayEvent } from '../../nodes/gateway-events.ts';
+import { approvalView } from '../../nodes/gateway/approval-view.ts';
+import type { GatewayEvent } from '../../nodes/gateway/events.ts';
+import { type GatewayNode, openGateway } from '../../nodes/gateway/gateway.ts';
 import { radioOf } from '../../nodes/radio-options.ts';
 import { sayAdapter } from '../adapter-view.ts';
 import {

@@ -1,9 +1,9 @@
 /**
  * `cpns gateway init` and `enrol`: keys and state, then the server's word for them. Owns what is asked and printed; the
- * doing is src/nodes/gateway-state.ts.
+ * doing is src/nodes/gateway/state.ts.
  */
 import { GatewaySchema, gatewayExample } from '../../config/gateway-config.ts';
-import { enrolGatewayState, makeGateway } from '../../nodes/gateway-state.ts';
+import { enrolGatewayState, makeGateway } from '../../nodes/gateway/state.ts';
 import { fields, print, withProgress } from '../output.ts';
 import { readOneLine } from '../prompt.ts';
 import { createState, existingState, loadRoleConfig, type RoleOptions, writeFirstConfig } from '../roles.ts';

@@ -162,7 +162,7 @@ export async function pnShow(typed: string, options: Options): Promise<void> {
 export async function pnAudit(typed: string, options: Options): Promise<void> {
   const { stateDir } = findState(options, 'server');
   const { pnId } = choose(await readPns('server', stateDir), typed);
-  const { openServerAdmin } = await import('../../nodes/server-admin.ts');
+  const { openServerAdmin } = await import('../../nodes/server/admin.ts');
   const admin = openServerAdmin(stateDir);
   try {
     const { passed, checks } = admin.audit(pnId);

@@ -6,7 +6,7 @@
 import { CpnsError } from '../../base/errors.ts';
 import { type PneConfig, PneSchema } from '../../config/pne-config.ts';
 import { callControl, lockState, NoDaemonError } from '../../nodes/control-socket.ts';
-import { openPne } from '../../nodes/pne.ts';
+import { openPne } from '../../nodes/pne/pne.ts';
 import { keyLogWriter, type RadioOptions } from '../daemon.ts';
 import { digitsInGroups, enrolmentDisplay } from '../enrol-display.ts';
 import { InterruptedError, UsageError } from '../exit-codes.ts';

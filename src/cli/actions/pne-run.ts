@@ -5,8 +5,8 @@ import { toHex } from '../../base/bytes.ts';
 import { CpnsError } from '../../base/errors.ts';
 import { type PneConfig, PneSchema } from '../../config/pne-config.ts';
 import { ControlError, type ControlHandlers, flagParam, textParam } from '../../nodes/control-socket.ts';
-import { openPne, type PneNode, type PneOptions } from '../../nodes/pne.ts';
-import type { PneEvent } from '../../nodes/pne-events.ts';
+import type { PneEvent } from '../../nodes/pne/events.ts';
+import { openPne, type PneNode, type PneOptions } from '../../nodes/pne/pne.ts';
 import { sayAdapter } from '../adapter-view.ts';
 import {
   type DaemonOptions,

@@ -1,12 +1,12 @@
 /**
  * What an operator does with a server's state directory. Works beside a running server, which sees each change at the
- * next request. Owns the printing; what each does is src/nodes/server-admin.ts.
+ * next request. Owns the printing; what each does is src/nodes/server/admin.ts.
  */
 import { toHex } from '../../base/bytes.ts';
 import { ConfigError } from '../../config/config-error.ts';
 import { configFile } from '../../config/paths.ts';
 import { ServerSchema, serverExample } from '../../config/server-config.ts';
-import { initServer, openServerAdmin, type ServerAdmin } from '../../nodes/server-admin.ts';
+import { initServer, openServerAdmin, type ServerAdmin } from '../../nodes/server/admin.ts';
 import { UsageError } from '../exit-codes.ts';
 import { formatTime, print, table } from '../output.ts';
 import { createState, existingState, loadRoleConfig, type RoleOptions, writeFirstConfig } from '../roles.ts';

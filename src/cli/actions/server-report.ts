@@ -7,7 +7,7 @@ import * as v from 'valibot';
 import { fromHex } from '../../base/bytes.ts';
 import { CpnsError, statusOfError } from '../../base/errors.ts';
 import { STATUSES } from '../../base/statuses.ts';
-import { openServerAdmin } from '../../nodes/server-admin.ts';
+import { openServerAdmin } from '../../nodes/server/admin.ts';
 import { UsageError } from '../exit-codes.ts';
 import { formatTime, print } from '../output.ts';
 import { existingState, type RoleOptions } from '../roles.ts';

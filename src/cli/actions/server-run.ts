@@ -3,7 +3,7 @@
  */
 import { type ServerConfig, ServerSchema } from '../../config/server-config.ts';
 import type { PnePage } from '../../console/pne-page.ts';
-import { DATABASE_FILE, openServer } from '../../nodes/server.ts';
+import { DATABASE_FILE, openServer } from '../../nodes/server/server.ts';
 import { type DaemonOptions, type DaemonTools, runDaemon } from '../daemon.ts';
 import { existingState, loadRoleConfig } from '../roles.ts';
 

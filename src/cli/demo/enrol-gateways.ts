@@ -2,8 +2,8 @@
  * What an operator and the users do before anything runs: users and tokens at the server, each gateway enrolled with its
  * own. Owns the order only; the functions are those behind `user add`, `token create` and `enrol`.
  */
-import { enrolGatewayState } from '../../nodes/gateway-state.ts';
-import { openServerAdmin } from '../../nodes/server-admin.ts';
+import { enrolGatewayState } from '../../nodes/gateway/state.ts';
+import { openServerAdmin } from '../../nodes/server/admin.ts';
 import { type Cast, gatewaysOf } from './cast.ts';
 
 /** Enrols every gateway of the cast at the server that runs at `url`; their keys and state are there already. */

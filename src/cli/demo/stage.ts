@@ -6,8 +6,8 @@
 import { statusOfError } from '../../base/errors.ts';
 import { STATUSES, type Status } from '../../base/statuses.ts';
 import { callControl, NoDaemonError } from '../../nodes/control-socket.ts';
-import { makeGateway } from '../../nodes/gateway-state.ts';
-import { initServer } from '../../nodes/server-admin.ts';
+import { makeGateway } from '../../nodes/gateway/state.ts';
+import { initServer } from '../../nodes/server/admin.ts';
 import type { TraceEvent } from '../../nodes/trace.ts';
 import { Attribution, type ProcessRole } from './attribution.ts';
 import {

@@ -9,7 +9,7 @@ import { fromHex, toHex } from '../../base/bytes.ts';
 import { CpnsError } from '../../base/errors.ts';
 import { InventoryPayload } from '../../messages/inventory.ts';
 import { callControl } from '../../nodes/control-socket.ts';
-import { openServerAdmin } from '../../nodes/server-admin.ts';
+import { openServerAdmin } from '../../nodes/server/admin.ts';
 import { parseSign1 } from '../../security/cose.ts';
 import { openServerStore } from '../../store/server-store.ts';
 import { table } from '../output.ts';

@@ -2,7 +2,7 @@
  * What waits for the owner: each question with what was verified and what is only claimed told apart, and five answers.
  */
 import { money } from '../../base/money.ts';
-import type { ApprovalView } from '../../nodes/approval-view.ts';
+import type { ApprovalView } from '../../nodes/gateway/approval-view.ts';
 import { post } from './client.ts';
 import { h, KeyedList } from './dom.ts';
 import { button, card, confirmed, facts, faultLine } from './parts.ts';

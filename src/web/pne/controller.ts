@@ -8,7 +8,7 @@ import { STATUSES, type Status } from '../../base/statuses.ts';
 import type { Clock } from '../../base/time.ts';
 import type { GattLink } from '../../bluetooth/gatt-link.ts';
 import type { DeclineStatus, JoinQuestion } from '../../establishment/pne-types.ts';
-import type { PneLinkEvent } from '../../nodes/pne-link-events.ts';
+import type { PneLinkEvent } from '../../nodes/pne/link-events.ts';
 import { type EnrolmentCode, parseEnrolmentCode } from '../../security/enrolment-code.ts';
 import type { Primitives } from '../../security/primitives.ts';
 import type { Observable } from '../shared/observable.ts';

@@ -1,6 +1,6 @@
 /**
- * The PNE in a browser: src/nodes/pne-links.ts, which is a PNE's links on a host, with the page's store, key and clock.
- * Composition only, as src/nodes/pne.ts is on a host. Owns no radio and no view.
+ * The PNE in a browser: src/nodes/pne/links.ts, which is a PNE's links on a host, with the page's store, key and clock.
+ * Composition only, as src/nodes/pne/pne.ts is on a host. Owns no radio and no view.
  */
 import { type Bytes, equal } from '../../base/bytes.ts';
 import { CpnsError } from '../../base/errors.ts';
@@ -9,9 +9,9 @@ import type { Clock } from '../../base/time.ts';
 import type { GattLink } from '../../bluetooth/gatt-link.ts';
 import type { DeclineStatus, JoinQuestion, KnownJoin } from '../../establishment/pne-types.ts';
 import type { Contents } from '../../messages/setup.ts';
-import type { PneLinkEvent, PnePurpose } from '../../nodes/pne-link-events.ts';
-import { PneLinks } from '../../nodes/pne-links.ts';
-import { type Owner, PoweredClock } from '../../nodes/pne-trust.ts';
+import type { PneLinkEvent, PnePurpose } from '../../nodes/pne/link-events.ts';
+import { PneLinks } from '../../nodes/pne/links.ts';
+import { type Owner, PoweredClock } from '../../nodes/pne/trust.ts';
 import { thumbprintOf } from '../../security/cose-key.ts';
 import type { EnrolmentCode } from '../../security/enrolment-code.ts';
 import type { Primitives } from '../../security/primitives.ts';

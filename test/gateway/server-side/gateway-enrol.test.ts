@@ -6,7 +6,7 @@ import { EMPTY, toHex } from '../../../src/base/bytes.ts';
 import { GatewayCredentialPayload } from '../../../src/messages/credential.ts';
 import { GatewayEnrolment, GatewayEnrolRequest } from '../../../src/messages/enrolment.ts';
 import { formatHomeAddress } from '../../../src/messages/home-address.ts';
-import { enrolAtServer, GatewayRenewal, renewalDueAt } from '../../../src/nodes/gateway-enrol.ts';
+import { enrolAtServer, GatewayRenewal, renewalDueAt } from '../../../src/nodes/gateway/enrol.ts';
 import { systemClock } from '../../../src/nodes/system-clock.ts';
 import { coseKeyOf, gatewayIdOf, thumbprintOf } from '../../../src/security/cose-key.ts';
 import { createGatewayToken } from '../../../src/security/gateway-token.ts';

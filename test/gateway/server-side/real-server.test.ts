@@ -24,11 +24,11 @@ import {
   PnSetupResponse,
 } from '../../../src/messages/setup.ts';
 import { joinIdsOf, verifyInventory } from '../../../src/network/inventory.ts';
-import { enrolAtServer } from '../../../src/nodes/gateway-enrol.ts';
-import { type GatewayIdentity, readGatewayIdentity } from '../../../src/nodes/gateway-identity.ts';
-import { HomeGatewayNode } from '../../../src/nodes/home-gateway.ts';
-import { type CpnsServer, openServer } from '../../../src/nodes/server.ts';
-import { initServer, openServerAdmin, type ServerAdmin } from '../../../src/nodes/server-admin.ts';
+import { enrolAtServer } from '../../../src/nodes/gateway/enrol.ts';
+import { HomeGatewayNode } from '../../../src/nodes/gateway/home-gateway.ts';
+import { type GatewayIdentity, readGatewayIdentity } from '../../../src/nodes/gateway/identity.ts';
+import { initServer, openServerAdmin, type ServerAdmin } from '../../../src/nodes/server/admin.ts';
+import { type CpnsServer, openServer } from '../../../src/nodes/server/server.ts';
 import { systemClock } from '../../../src/nodes/system-clock.ts';
 import { coseKeyOf, thumbprintOf } from '../../../src/security/cose-key.ts';
 import { transcript1, transcript2, transcript3 } from '../../../src/security/key-schedule.ts';

@@ -4,7 +4,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Bytes } from '../../../src/base/bytes.ts';
 import type { Status } from '../../../src/base/statuses.ts';
-import { createOperator, Operator } from '../../../src/nodes/server-identity.ts';
+import { createOperator, Operator } from '../../../src/nodes/server/identity.ts';
 import { generateKey, softwareSigner } from '../../../src/security/keystore.ts';
 import { primitives } from '../../support/join.ts';
 import { declineOf } from './dialogue.ts';

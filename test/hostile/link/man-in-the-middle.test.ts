@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { openVirtualRadio } from '../../../src/bluetooth/open.ts';
-import type { GatewayNode } from '../../../src/nodes/gateway.ts';
+import type { GatewayNode } from '../../../src/nodes/gateway/gateway.ts';
 import { Dialogue, declineOf } from './dialogue.ts';
 import { Relay } from './relay.ts';
 import { Stage, type Victim } from './stage.ts';

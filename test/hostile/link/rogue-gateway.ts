@@ -13,7 +13,7 @@ import type { OpenRequest } from '../../../src/link/open.ts';
 import { PnRegistrationRequest } from '../../../src/messages/registration.ts';
 import { Resume, Resumed } from '../../../src/messages/resumption.ts';
 import { PnSetupNotify, PnSetupRequestPayload, unpadPnSetupResponse } from '../../../src/messages/setup.ts';
-import { type GatewayIdentity, readGatewayIdentity } from '../../../src/nodes/gateway-identity.ts';
+import { type GatewayIdentity, readGatewayIdentity } from '../../../src/nodes/gateway/identity.ts';
 import { parseSign1 } from '../../../src/security/cose.ts';
 import { derivePrk2, deriveRms, transcript2, transcript3 } from '../../../src/security/key-schedule.ts';
 import { loadKey, type SoftwareSigner, type StoredSigner } from '../../../src/security/keystore.ts';

@@ -5,8 +5,8 @@
  */
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
-import type { GatewayNode } from '../../../src/nodes/gateway.ts';
-import type { PneNode } from '../../../src/nodes/pne.ts';
+import type { GatewayNode } from '../../../src/nodes/gateway/gateway.ts';
+import type { PneNode } from '../../../src/nodes/pne/pne.ts';
 import { systemClock } from '../../../src/nodes/system-clock.ts';
 import { openServerStore } from '../../../src/store/server-store.ts';
 import { type NetworkOptions, TestNetwork } from '../../nodes/network.ts';

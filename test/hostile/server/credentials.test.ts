@@ -7,7 +7,7 @@ import assert from 'node:assert/strict';
 import { type Bytes, EMPTY } from '../../../src/base/bytes.ts';
 import type { Status } from '../../../src/base/statuses.ts';
 import { GatewayCredentialPayload } from '../../../src/messages/credential.ts';
-import { Operator } from '../../../src/nodes/server-identity.ts';
+import { Operator } from '../../../src/nodes/server/identity.ts';
 import { assembleSign1, parseSign1 } from '../../../src/security/cose.ts';
 import { kidOf } from '../../../src/security/cose-key.ts';
 import { generateKey, type SoftwareSigner, softwareSigner } from '../../../src/security/keystore.ts';
