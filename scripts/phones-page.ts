@@ -3,8 +3,8 @@
  * peripheral. test/docs/phones.test.ts makes a peripheral of it, and compares it with ours.
  */
 import { toHex } from '../src/base/bytes.ts';
+import { advertisingData, scanResponse } from '../src/bluetooth/advertising-data.ts';
 import { CPNS_DOWN_UUID, CPNS_SERVICE_UUID, CPNS_UP_UUID } from '../src/bluetooth/gatt-service.ts';
-import { advertisingData, scanResponse } from '../src/bluetooth/peripheral.ts';
 import { encodeAnnouncement } from '../src/network/advertisement.ts';
 import { nodePrimitives } from '../src/security/primitives-node.ts';
 

@@ -6,9 +6,8 @@
 import type { EventEmitter } from 'node:events';
 import { CpnsError } from '../base/errors.ts';
 import type { ChosenProfile } from './adapter-profile.ts';
-import { attUuid } from './att.ts';
+import { advertisingData, scanResponse } from './advertising-data.ts';
 import { eventWithin } from './deadline.ts';
-import { CPNS_SERVICE_UUID } from './gatt-service.ts';
 import type { BlenoHci } from './guards/bleno.ts';
 import type { LibraryAclStream } from './guards/library.ts';
 import { formatAddress } from './hci/own-address.ts';
@@ -39,6 +38,8 @@ export interface PeripheralOptions extends TransportOptions {
 const POWER_ON_DEADLINE_MS = 5000;
 const ADVERTISING_DEADLINE_MS = 2000;
 const LEAST_PATIENCE = 1 / 5;
+/** Subscriptions of one connection: one that begins anew for ever would keep all others away for ever. */
+const MAX_SUBSCRIPTIONS = 3;
 const ADVERTISE_ENABLE = 0x200a;
 /** Another program, or a kernel that goes to sleep, has just ended our advertising: not at once, or it would not sleep. */
 const BACK_ON_AIR_MS = 1000;
@@ -103,6 +104,7 @@ function grantedLinks(transport: ReadyTransport, { maxLinks = 1 }: PeripheralOpt
 interface Connected {
   readonly address: string;
   subscribeTimer: NodeJS.Timeout;
+  subscriptions: number;
   link: PeripheralLink | undefined;
 }
 
@@ -323,7 +325,8 @@ class LibraryPeripheral implements Peripheral {
     this.#accepts++;
     const connected: Connected = {
       address,
-      subscribeTimer: this.#awaitSubscription(handle),
+      subscribeTimer: this.#awaitSubscription(handle, this.#patienceMs),
+      subscriptions: 0,
       link: undefined,
     };
     this.#connected.set(handle, connected);
@@ -334,13 +337,16 @@ class LibraryPeripheral implements Peripheral {
     if (this.#wanted !== undefined && !this.#isFull()) void this.#settleAdvertising();
   }
 
-  #awaitSubscription(handle: number): NodeJS.Timeout {
-    return setTimeout(() => this.#hangUp(handle), this.#patienceMs).unref();
+  #awaitSubscription(handle: number, patienceMs: number): NodeJS.Timeout {
+    return setTimeout(() => this.#hangUp(handle), patienceMs).unref();
   }
 
   #subscribed(handle: number, maxValueBytes: number): void {
     const connected = this.#connected.get(handle);
     if (connected === undefined || connected.link !== undefined) return;
+    // Being hung up on takes a moment.
+    if (connected.subscriptions >= MAX_SUBSCRIPTIONS) return;
+    connected.subscriptions++;
     clearTimeout(connected.subscribeTimer);
     this.#patienceMs = this.#subscribeDeadlineMs;
     const link = new PeripheralLink(
@@ -365,7 +371,8 @@ class LibraryPeripheral implements Peripheral {
     if (connected?.link === undefined) return;
     const { link } = connected;
     connected.link = undefined;
-    connected.subscribeTimer = this.#awaitSubscription(handle);
+    const patience = connected.subscriptions < MAX_SUBSCRIPTIONS ? LEAST_PATIENCE : 0;
+    connected.subscribeTimer = this.#awaitSubscription(handle, patience * this.#subscribeDeadlineMs);
     link.end(0);
   }
 
@@ -381,18 +388,4 @@ class LibraryPeripheral implements Peripheral {
     connected.link?.end(reason);
     if (this.#wanted !== undefined) void this.#settleAdvertising();
   }
-}
-
-/** Flags (general discoverable, no BR/EDR) and the complete list of one 128-bit service UUID: 21 bytes. */
-export function advertisingData(): Buffer {
-  return Buffer.concat([Buffer.from([2, 0x01, 0x06, 17, 0x07]), attUuid(CPNS_SERVICE_UUID)]);
-}
-
-/** Service Data of the 128-bit UUID with 13 bytes: 31 bytes, all that a scan response holds. */
-export function scanResponse(serviceData: Uint8Array): Buffer {
-  return Buffer.concat([
-    Buffer.from([17 + serviceData.length, 0x21]),
-    attUuid(CPNS_SERVICE_UUID),
-    serviceData,
-  ]);
 }

@@ -86,4 +86,43 @@ describeBackEnds('the first word of a peripheral', () => {
     await subscribe(link, false);
     await closed;
   });
+
+  it('a central that begins anew for ever holds no connection for ever', async () => {
+    const radio = await newRadio();
+    const peripheral = await newPeripheral(radio);
+    let links = 0;
+    peripheral.onLink = () => links++;
+    const central = await newCentral(radio);
+    const { address } = await sightingOf(central, 1);
+    const link = await central.connect(address, { deadlineMs: 5000 });
+    const closed = new Promise<boolean>((resolve) => {
+      link.onClose = () => resolve(true);
+    });
+    const again = async (): Promise<boolean> => {
+      for (let times = 0; times < 8; times++) {
+        await subscribe(link, false);
+        await subscribe(link, true);
+      }
+      return false;
+    };
+    assert.equal(await Promise.race([closed, again().catch(() => closed)]), true);
+    assert.equal(links, 3);
+  });
+
+  it('has less time to subscribe again than it had to subscribe', async () => {
+    const deadlineMs = 1000;
+    const radio = await newRadio();
+    const peripheral = await newPeripheral(radio, 1, { subscribeDeadlineMs: deadlineMs });
+    const central = await newCentral(radio);
+    const { address } = await sightingOf(central, 1);
+    const link = await central.connect(address, { deadlineMs: 5000 });
+    await peripheral.nextLink();
+    const closed = new Promise((resolve) => {
+      link.onClose = resolve;
+    });
+    await subscribe(link, false);
+    const startedAt = performance.now();
+    await closed;
+    assert.ok(performance.now() - startedAt < deadlineMs / 2);
+  });
 });

@@ -1,5 +1,5 @@
 /** Whole advertisements, byte for byte: flags, salt, find tag and tags, and the packets they go into (docs/protocol.md §2.2). */
-import { advertisingData, scanResponse } from '../../src/bluetooth/peripheral.ts';
+import { advertisingData, scanResponse } from '../../src/bluetooth/advertising-data.ts';
 import { decodeAnnouncement, encodeAnnouncement, type Mode } from '../../src/network/advertisement.ts';
 import { advertisingTag, deriveAdvertisingKey } from '../../src/security/key-schedule.ts';
 import { enrolmentVectors } from './enrolment.ts';

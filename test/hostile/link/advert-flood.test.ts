@@ -1,7 +1,7 @@
 /** Ten thousand advertisers, each with an address and a salt of its own, a third of them malformed: the gateways go on. */
 import assert from 'node:assert/strict';
 import { Prng } from '../../../src/base/prng.ts';
-import { advertisingData, scanResponse } from '../../../src/bluetooth/peripheral.ts';
+import { advertisingData, scanResponse } from '../../../src/bluetooth/advertising-data.ts';
 import { RawHost, randomAddress } from './raw-host.ts';
 import { joiningAnnouncement } from './rogue-pne.ts';
 import { Stage } from './stage.ts';

@@ -2,9 +2,10 @@
  * A GATT server by hand: the answers a CPNS peripheral gives to the requests of a central, each of which a test can replace.
  * Says nothing above GATT.
  */
+
+import { advertisingData, scanResponse } from '../../../src/bluetooth/advertising-data.ts';
 import { attUuid } from '../../../src/bluetooth/att.ts';
 import { CPNS_DOWN_UUID, CPNS_UP_UUID } from '../../../src/bluetooth/gatt-service.ts';
-import { advertisingData, scanResponse } from '../../../src/bluetooth/peripheral.ts';
 import type { VirtualRadio } from '../../../src/bluetooth/virtual-radio/server.ts';
 import { RawHost, randomAddress } from './raw-host.ts';
 import { joiningAnnouncement } from './rogue-pne.ts';
