@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import type { Status } from '../../src/base/statuses.ts';
 import type { DeclineStatus } from '../../src/establishment/pne-types.ts';
 import type { GatewayNode } from '../../src/nodes/gateway/gateway.ts';
-import type { Comparison } from '../../src/nodes/gateway/pairing.ts';
+import { COMPARED_AFTER_MS, type Comparison } from '../../src/nodes/gateway/pairing.ts';
 import type { PneNode } from '../../src/nodes/pne/pne.ts';
 import { createEnrolmentCode, parseEnrolmentCode } from '../../src/security/enrolment-code.ts';
 import { nodePrimitives } from '../../src/security/primitives-node.ts';
@@ -140,6 +140,30 @@ describe('the mirrored arrangement', function () {
     assert.throws(() => home.compared(shown.digits, true), { status: 'unknown-transaction' });
     assert.deepEqual(home.pnes(), []);
     assert.equal(pne.status().owner, undefined);
+  });
+
+  it('a yes that comes just after another device took the place of the first is no yes to it', async () => {
+    const home = await network.gateway('Alice', 'Hall', PERIPHERAL);
+    const phone = await network.pne('Phone', CENTRAL);
+    const asked: (Comparison | undefined)[] = [];
+    const { code, used } = home.showCode((comparison) => asked.push(comparison));
+    phone.useCode(code);
+    await network.until('the question', () => asked.length === 1);
+    await phone.close();
+    const mallory = await network.pne('Mallory', CENTRAL);
+    mallory.useCode(code);
+    await network.until('another question', () => asked.length === 3);
+    // The finger was on its way to the button.
+    const second = asked[2] ?? assert.fail();
+    home.compared(second.digits, true);
+    await network.until('it asked again', () => asked.length === 5);
+    assert.deepEqual([asked[3], asked[4]], [undefined, second]);
+    assert.deepEqual(home.pnes(), []);
+    const posts = () => network.trace.filter(({ name }) => name === 'EnrolmentRequest');
+    assert.deepEqual(posts(), []);
+    await new Promise((resolve) => setTimeout(resolve, COMPARED_AFTER_MS));
+    home.compared(second.digits, true);
+    assert.equal((await used).label, 'Mallory');
   });
 
   it('a code that is taken back while a device waits for its digits is void at once', async () => {

@@ -30,6 +30,8 @@ const CODE_LIFE_MS = 10 * 60_000;
 const MAX_CODES = 8;
 /** How long a lost acknowledgement may be made up for by another attempt. */
 const UNACKNOWLEDGED_MS = 15_000;
+/** A yes to a device that took another's place, in less than this: it may have been meant for that other. */
+export const COMPARED_AFTER_MS = 2_000;
 const RETRY = { firstMs: 300, maxMs: 2_000, attempts: 4 };
 
 export interface PairedPne {
@@ -49,8 +51,11 @@ export interface Comparison {
 export type OnComparison = (comparison: Comparison | undefined) => void;
 
 /** What the user is asked at the moment. */
-interface Question extends Comparison {
+interface Question {
+  readonly comparison: Comparison;
   readonly answer: (status: Status) => void;
+  /** Monotonic; a yes before it is no yes. */
+  readonly yesFromMs: number;
 }
 
 /** One code that was typed in, or is shown. */
@@ -61,6 +66,8 @@ export interface Pairing {
   /** Who compares the digits of a code that this gateway shows. */
   readonly onComparison: OnComparison;
   question: Question | undefined;
+  /** Somebody was asked about before. */
+  wasAsked: boolean;
   readonly settle: (result: PairedPne | CpnsError) => void;
   /** Why the last attempt failed; the code lives on. */
   lastStatus: Status | undefined;
@@ -131,13 +138,20 @@ export class Pairings {
   }
 
   /**
-   * The user's word on the PNE that is asked about. A no takes the code back: somebody else has read it.
+   * The user's word on the PNE that is asked about. A no takes the code back: somebody else has read it. A yes that comes too
+   * soon after another PNE was asked about is not taken: the question is put again.
    * @throws CpnsError unknown-transaction when nobody with these digits waits
    */
   compared(digits: string, same: boolean): void {
     const pairing = this.shown;
-    if (pairing?.question?.digits !== digits)
+    if (pairing?.question?.comparison.digits !== digits)
       throw new CpnsError('unknown-transaction', 'no device with these digits waits');
+    if (same && this.#options.clock.monotonicMs() < pairing.question.yesFromMs) {
+      const { question } = pairing;
+      pairing.onComparison(undefined);
+      pairing.onComparison(question.comparison);
+      return;
+    }
     pairing.question.answer(same ? 'ok' : 'user-refused');
     if (!same) pairing.settle(new CpnsError('user-refused', 'the digits were not the same'));
   }
@@ -161,6 +175,7 @@ export class Pairings {
         thumbprintPrefix,
         onComparison,
         question: undefined,
+        wasAsked: false,
         settle,
         lastStatus: undefined,
         unacknowledged: undefined,
@@ -246,7 +261,9 @@ export class Pairings {
         },
         compare: ({ digits, pne }: On<'compare'>) => {
           const answer = (status: Status): void => driver.feed({ kind: 'compared', status });
-          asked = ask(pairing, { digits, label: pne.pneId, thumbprint: toHex(pne.thumbprint) }, answer);
+          const yesFromMs = pairing.wasAsked ? clock.monotonicMs() + COMPARED_AFTER_MS : 0;
+          const comparison = { digits, label: pne.pneId, thumbprint: toHex(pne.thumbprint) };
+          asked = ask(pairing, { comparison, answer, yesFromMs });
         },
         persistEnrolled: ({ pne }: On<'persistEnrolled'>) => {
           home.savePne(this.#record(pne));
@@ -289,16 +306,13 @@ export class Pairings {
 }
 
 /** Asks the user, about one PNE at a time. @returns undefined when another is being asked about */
-function ask(
-  pairing: Pairing,
-  comparison: Comparison,
-  answer: (status: Status) => void,
-): Question | undefined {
+function ask(pairing: Pairing, question: Question): Question | undefined {
   if (pairing.question) {
-    answer('busy');
+    question.answer('busy');
     return undefined;
   }
-  pairing.question = { ...comparison, answer };
-  pairing.onComparison(comparison);
-  return pairing.question;
+  pairing.question = question;
+  pairing.wasAsked = true;
+  pairing.onComparison(question.comparison);
+  return question;
 }
