@@ -2,6 +2,7 @@
  * The back-ends mixed on the kernel's Bluetooth, on our controllers behind /dev/vhci: links of each with each, several
  * centrals at one peripheral, and the main job with the PNE on one and the gateway that invites it on the other.
  */
+// guest: --timeout 600
 import assert from 'node:assert/strict';
 import { BACK_ENDS, type BackEnd, openCentral, openPeripheral } from '../../src/bluetooth/open.ts';
 import type { Central, GattLink, Peripheral } from '../../src/bluetooth/ports.ts';

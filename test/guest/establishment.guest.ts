@@ -2,6 +2,7 @@
  * The main job on the kernel's Bluetooth: server, home gateway, initiating gateway and PNE, four processes with noble and
  * bleno on AF_BLUETOOTH sockets: in user-channel mode on BlueZ's controllers and on ours, and in raw mode on ours.
  */
+// guest: --timeout 900
 import assert from 'node:assert/strict';
 import { type Air, dropOpenLink, FourProcesses } from '../e2e/four-processes.ts';
 import {

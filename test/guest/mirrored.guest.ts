@@ -2,6 +2,7 @@
  * The mirrored arrangement on the kernel's Bluetooth: bleno at the gateways, noble at the PNE, four processes. A refusal on
  * the way, a membership, a link that breaks.
  */
+// guest: --timeout 900
 import assert from 'node:assert/strict';
 import { dropOpenLink, FourProcesses } from '../e2e/four-processes.ts';
 import { judge } from '../faults/outcome.ts';
