@@ -10,6 +10,7 @@ import type { MachineDefinition, Step, TransitionTable } from '../establishment/
 import { type CloseOutput, checked, closeWith, ENDS, endStatus, known } from '../establishment/session.ts';
 import type { CoseKey } from '../messages/common.ts';
 import { EnrolAck, EnrolClaimPayload, EnrolmentRequest, EnrolOfferPayload } from '../messages/enrolment.ts';
+import { Waiting } from '../messages/setup.ts';
 import { assembleSign1, parseSign1 } from '../security/cose.ts';
 import { publicKeyOf, thumbprintOf } from '../security/cose-key.ts';
 import { deriveHomeRms } from '../security/key-schedule.ts';
@@ -129,8 +130,12 @@ export type GatewayEnrolInput =
 export type GatewayEnrolOutput =
   | CloseOutput
   | { readonly kind: 'sign'; readonly message: Bytes }
-  | { readonly kind: 'send'; readonly message: 'EnrolOffer' | 'EnrolReceipt'; readonly body: Bytes }
-  /** Asks the user whether this PNE shows the same six digits; answered by `compared`. */
+  | {
+      readonly kind: 'send';
+      readonly message: 'EnrolOffer' | 'Waiting' | 'EnrolReceipt';
+      readonly body: Bytes;
+    }
+  /** Asks the user whether this PNE shows the same six digits, which it does from then on; answered by `compared`. */
   | { readonly kind: 'compare'; readonly digits: string; readonly pne: EnrolledPne }
   /** Posts both OPENs, E1 and E2 under the offer's nonce; answered by `receipt` or `refused`. */
   | { readonly kind: 'claim'; readonly nonce: Bytes; readonly request: Bytes }
@@ -185,11 +190,11 @@ function takeClaim(session: GatewayEnrolSession, { body }: BodyInput): EnrolStep
     };
     session.request = EnrolmentRequest.encode({ openG, openP, offer: e1, claim: body });
     if (expected) return postClaim(session);
-    return goTo('comparing', {
-      kind: 'compare',
-      digits: comparedDigits(primitives, th1, body),
-      pne: session.pne,
-    });
+    return goTo(
+      'comparing',
+      { kind: 'compare', digits: comparedDigits(primitives, th1, body), pne: session.pne },
+      { kind: 'send', message: 'Waiting', body: Waiting.encode({ status: 'awaiting-user' }) },
+    );
   });
 }
 

@@ -17,6 +17,7 @@ import {
   EnrolReceiptPayload,
 } from '../messages/enrolment.ts';
 import { parseHomeAddress } from '../messages/home-address.ts';
+import { Waiting } from '../messages/setup.ts';
 import { assembleSign1, parseSign1 } from '../security/cose.ts';
 import { gatewayIdOf, publicKeyOf, thumbprintOf } from '../security/cose-key.ts';
 import { verifyCredential } from '../security/credential.ts';
@@ -30,7 +31,7 @@ export type PneEnrolState =
   | 'opening'
   | 'awaiting-offer' // E1
   | 'signing-claim'
-  | 'comparing' // until E3
+  | 'comparing' // until E3; the digits are shown once the gateway says that it asks its user
   | 'awaiting-receipt' // E3
   | 'done'
   | 'closed';
@@ -39,19 +40,31 @@ type Kind =
   | 'opened'
   | 'EnrolOffer'
   | 'signed'
+  | 'Waiting'
   | 'EnrolReceipt'
   | 'Abort'
   | 'failed'
   | 'timeout'
   | 'linkClosed'
   | 'stop';
-type Action = 'open' | 'takeOffer' | 'sendClaim' | 'takeReceipt' | 'closeWithAbort' | 'closeQuietly';
+type Action =
+  | 'open'
+  | 'takeOffer'
+  | 'sendClaim'
+  | 'showDigits'
+  | 'takeReceipt'
+  | 'closeWithAbort'
+  | 'closeQuietly';
 
 export const PNE_ENROL_TABLE: TransitionTable<PneEnrolState, Kind, Action> = {
   opening: { ...ENDS, opened: { do: 'open', to: ['awaiting-offer'] } },
   'awaiting-offer': { ...ENDS, EnrolOffer: { do: 'takeOffer', to: ['signing-claim', 'closed'] } },
   'signing-claim': { ...ENDS, signed: { do: 'sendClaim', to: ['comparing', 'awaiting-receipt'] } },
-  comparing: { ...ENDS, EnrolReceipt: { do: 'takeReceipt', to: ['done', 'closed'] } },
+  comparing: {
+    ...ENDS,
+    Waiting: { do: 'showDigits', to: ['comparing', 'closed'] },
+    EnrolReceipt: { do: 'takeReceipt', to: ['done', 'closed'] },
+  },
   'awaiting-receipt': { ...ENDS, EnrolReceipt: { do: 'takeReceipt', to: ['done', 'closed'] } },
   done: {},
   closed: {},
@@ -93,7 +106,7 @@ export interface PneEnrolSession {
 
 export type PneEnrolInput =
   | { readonly kind: 'opened'; readonly th1: Bytes; readonly prk1: Bytes }
-  | { readonly kind: 'EnrolOffer' | 'EnrolReceipt' | 'Abort'; readonly body: Bytes }
+  | { readonly kind: 'EnrolOffer' | 'Waiting' | 'EnrolReceipt' | 'Abort'; readonly body: Bytes }
   | { readonly kind: 'signed'; readonly signature: Bytes }
   | { readonly kind: 'failed' | 'linkClosed'; readonly status: Status }
   | { readonly kind: 'timeout' | 'stop' };
@@ -182,8 +195,21 @@ function sendClaim(session: PneEnrolSession, input: On<'signed'>): EnrolStep {
   session.e2 = e2;
   const send = { kind: 'send', message: 'EnrolClaim', body: e2 } as const;
   if (!session.expectedGateway) return goTo('awaiting-receipt', send);
-  const digits = comparedDigits(session.primitives, known(session.opening).th1, e2);
-  return goTo('comparing', send, { kind: 'compare', digits });
+  return goTo('comparing', send);
+}
+
+/**
+ * The gateway has E2 and asks its user. Not before: whoever saw the digits while E2 is held up on its way could make one of
+ * its own that leads to the same ones.
+ */
+function showDigits({ primitives, opening, e2 }: PneEnrolSession, { body }: BodyInput): EnrolStep {
+  return checked(() => {
+    Waiting.decode(body);
+    return goTo('comparing', {
+      kind: 'compare',
+      digits: comparedDigits(primitives, known(opening).th1, known(e2)),
+    });
+  });
 }
 
 /** E3: the server's word that this key, at this epoch, is this user's; E4 answers it. */
@@ -252,6 +278,7 @@ export const PNE_ENROL_MACHINE: MachineDefinition<
     open: (session, input) => open(session, input as On<'opened'>),
     takeOffer: (session, input) => takeOffer(session, input as BodyInput),
     sendClaim: (session, input) => sendClaim(session, input as On<'signed'>),
+    showDigits: (session, input) => showDigits(session, input as BodyInput),
     takeReceipt: (session, input) => takeReceipt(session, input as BodyInput),
     closeWithAbort: (_session, input) => closeWith(endStatus(input)),
     closeQuietly: (_session, input) => closeWith(endStatus(input), false),

@@ -314,8 +314,9 @@ describe('the console’s page', function () {
     await picture('5-compare');
     await checkAccess(page);
     const digits = (await page.locator('#digits').textContent())?.replace(' ', '');
-    const shown = site.network.events.find(({ kind }) => kind === 'comparing') as { readonly digits: string };
-    assert.equal(digits, shown.digits);
+    const isShown = () =>
+      site.network.events.some((event) => event.kind === 'comparing' && event.digits === digits);
+    await site.network.until('the same digits at the PNE', isShown);
     await button('The same').click();
     await pne.enrolled;
     await region('Add a device').getByText('“Phone” is yours now.').waitFor();

@@ -12,7 +12,7 @@ import {
 } from '../../src/enrolment/gateway.ts';
 import { PNE_ENROL_MACHINE, type PneEnrolInput, type PneEnrolState } from '../../src/enrolment/pne.ts';
 import { EnrolAck, type EnrolReceiptPayload } from '../../src/messages/enrolment.ts';
-import { Abort } from '../../src/messages/setup.ts';
+import { Abort, Waiting } from '../../src/messages/setup.ts';
 import { GARBAGE, STRANGER } from '../establishment/bench.ts';
 import { checkTable, type Row, summary } from '../establishment/table-check.ts';
 import {
@@ -68,7 +68,7 @@ const gatewaySays: readonly (readonly string[])[] = [
   ['persistEnrolled', 'send EnrolReceipt'],
   ['persistAcknowledged', 'enrolled', 'close ok'],
 ];
-const PNE_KINDS = ['opened', 'EnrolOffer', 'signed', 'EnrolReceipt'] as const;
+const PNE_KINDS = ['opened', 'EnrolOffer', 'signed', 'EnrolReceipt', 'Waiting'] as const;
 const GATEWAY_KINDS = ['opened', 'signed', 'EnrolClaim', 'receipt', 'EnrolAck'] as const;
 const END_KINDS = ['Abort', 'failed', 'timeout', 'linkClosed', 'stop'] as const;
 
@@ -110,7 +110,22 @@ checkTable<object, PneEnrolState, PneEnrolInput, Out, string, PneBench>(PNE_ENRO
       bench: () => pneOf('gateway', ...PNE_STEPS.slice(0, 2)),
       input: ({ world }) => signature(world, 'pne'),
       to: 'comparing',
-      says: ['send EnrolClaim', 'compare'],
+      says: ['send EnrolClaim'],
+    },
+    {
+      at: 'comparing',
+      on: 'Waiting',
+      input: () => ({ kind: 'Waiting', body: Waiting.encode({ status: 'awaiting-user' }) }),
+      to: 'comparing',
+      says: ['compare'],
+    },
+    {
+      at: 'comparing',
+      on: 'Waiting',
+      when: 'malformed',
+      input: () => ({ kind: 'Waiting', body: GARBAGE }),
+      to: 'closed',
+      says: ['close malformed, abort'],
     },
     {
       at: 'comparing',
@@ -150,7 +165,7 @@ checkTable<object, GatewayEnrolState, GatewayEnrolInput, Out, string, GatewayBen
         bench: () => gatewayOf('gateway', ...GATEWAY_STEPS.slice(0, 2)),
         input: ({ world }) => ({ kind: 'EnrolClaim', body: claimOf(world) }),
         to: 'comparing',
-        says: ['compare'],
+        says: ['compare', 'send Waiting'],
       },
       {
         at: 'comparing',

@@ -123,7 +123,9 @@ describe('the mirrored arrangement', function () {
     const refused = assert.rejects(used, { status: 'user-refused' });
     pne.useCode(code);
     await network.until('the question', () => asked.length === 1);
-    const shown = network.events.find(({ kind }) => kind === 'comparing') as { readonly digits: string };
+    const comparing = () => network.events.find(({ kind }) => kind === 'comparing');
+    await network.until('the digits at the PNE', () => comparing() !== undefined);
+    const shown = comparing() as { readonly digits: string };
     assert.equal(asked[0]?.digits, shown.digits);
     assert.match(shown.digits, /^\d{6}$/);
     assert.equal(asked[0]?.label, 'Phone');

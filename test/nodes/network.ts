@@ -181,13 +181,17 @@ export class TestNetwork {
   /** A code that a gateway shows; its user finds the digits the same where a PNE of this network shows them. */
   showCode(home: GatewayNode): ReturnType<GatewayNode['showCode']> {
     return home.showCode((comparison) => {
-      if (comparison === undefined) return;
-      const { digits } = comparison;
-      home.compared(
-        digits,
-        this.events.some((event) => event.kind === 'comparing' && event.digits === digits),
-      );
+      if (comparison) void this.#compare(home, comparison.digits);
     });
+  }
+
+  async #compare(home: GatewayNode, digits: string): Promise<void> {
+    const isShown = () => this.events.some((event) => event.kind === 'comparing' && event.digits === digits);
+    const same = await this.until('the same digits at a PNE', isShown).then(
+      () => true,
+      () => false,
+    );
+    home.compared(digits, same);
   }
 
   /** Settles when the condition holds; looked at often, for what has no event. */

@@ -66,8 +66,8 @@ export interface Pairing {
   /** Who compares the digits of a code that this gateway shows. */
   readonly onComparison: OnComparison;
   question: Question | undefined;
-  /** Somebody was asked about before. */
-  wasAsked: boolean;
+  /** Of all PNEs that came with this code. */
+  readonly digits: Set<string>;
   readonly settle: (result: PairedPne | CpnsError) => void;
   /** Why the last attempt failed; the code lives on. */
   lastStatus: Status | undefined;
@@ -175,7 +175,7 @@ export class Pairings {
         thumbprintPrefix,
         onComparison,
         question: undefined,
-        wasAsked: false,
+        digits: new Set(),
         settle,
         lastStatus: undefined,
         unacknowledged: undefined,
@@ -261,7 +261,7 @@ export class Pairings {
         },
         compare: ({ digits, pne }: On<'compare'>) => {
           const answer = (status: Status): void => driver.feed({ kind: 'compared', status });
-          const yesFromMs = pairing.wasAsked ? clock.monotonicMs() + COMPARED_AFTER_MS : 0;
+          const yesFromMs = pairing.digits.size > 0 ? clock.monotonicMs() + COMPARED_AFTER_MS : 0;
           const comparison = { digits, label: pne.pneId, thumbprint: toHex(pne.thumbprint) };
           asked = ask(pairing, { comparison, answer, yesFromMs });
         },
@@ -305,14 +305,24 @@ export class Pairings {
   }
 }
 
-/** Asks the user, about one PNE at a time. @returns undefined when another is being asked about */
+/**
+ * Asks the user, about one PNE at a time. The same digits twice are no chance: somebody has seen them, and tried until a claim
+ * of their own led to them. That takes the code back.
+ * @returns undefined when nobody is asked: another PNE is being asked about, or was with the same digits
+ */
 function ask(pairing: Pairing, question: Question): Question | undefined {
+  const { digits } = question.comparison;
+  if (pairing.digits.has(digits)) {
+    question.answer('enrolment-code-spent');
+    pairing.settle(new CpnsError('enrolment-code-spent', 'the same digits twice'));
+    return undefined;
+  }
+  pairing.digits.add(digits);
   if (pairing.question) {
     question.answer('busy');
     return undefined;
   }
   pairing.question = question;
-  pairing.wasAsked = true;
   pairing.onComparison(question.comparison);
   return question;
 }
