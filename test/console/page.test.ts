@@ -385,6 +385,18 @@ describe('the console’s page', function () {
     }
   });
 
+  it('says so when the gateway does not answer at first, and is there when it is asked again', async () => {
+    await open();
+    const greeting = '**/api/greeting';
+    await page.route(greeting, (route) => route.abort());
+    await page.goto(`${new URL(site.link()).origin}/`);
+    await page.getByRole('alert').waitFor();
+    await page.unroute(greeting);
+    await page.getByRole('button', { name: 'Try again' }).click();
+    await page.getByRole('heading', { name: 'Log in at this gateway' }).waitFor();
+    complaints.errors.length = 0;
+  });
+
   it('can be reached past the browser’s warning, as a person does who has compared the fingerprint', async () => {
     await open({ config: { names: [NAME] } });
     const careful = await browser.newContext({ viewport: PHONE });

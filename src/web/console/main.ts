@@ -14,6 +14,7 @@ import { h, Region } from './dom.ts';
 import { loginPage } from './login.ts';
 import { Health, healthBadge, Networks } from './networks.ts';
 import { closeAnswered, Notifications } from './notifications.ts';
+import { button } from './parts.ts';
 import { Reports } from './reports.ts';
 import { Stories } from './stories.ts';
 
@@ -50,8 +51,13 @@ async function showLogin(why?: string): Promise<void> {
     root.querySelector('h1')?.focus();
   } catch (error) {
     const text = error instanceof Error ? error.message : '';
+    const again = button(
+      'Try again',
+      () => showLogin(why),
+      () => {},
+    );
     root.replaceChildren(
-      h('main', { class: 'page' }, h('h1', {}, 'Gateway'), h('p', { role: 'alert' }, text)),
+      h('main', { class: 'page' }, h('h1', {}, 'Gateway'), h('p', { role: 'alert' }, text), again),
     );
   }
 }
