@@ -27,6 +27,8 @@ export interface HoldingEvents {
 const FILE = join(import.meta.dirname, `holding-process${extname(import.meta.filename)}`);
 /** A new link has 2 s, of which half is for whoever takes over. */
 const ANSWER_LIMIT_MS = 1000;
+/** To start takes seconds on a small board; one that hangs there does not end by itself. */
+const READY_LIMIT_MS = 30_000;
 
 /** The last resort: they end when this process is gone, and are ended with it even while they are blocked. */
 const running = new Set<ChildProcess>();
@@ -53,9 +55,11 @@ export class HoldingChild {
     this.#process = child;
     running.add(child);
     this.ready = new Promise((resolve, reject) => {
+      const late = setTimeout(() => ended(`not ready within ${READY_LIMIT_MS} ms`), READY_LIMIT_MS).unref();
       child.on('message', (answer: HoldingAnswer) => {
         if (this.#ended) return;
         if ('ready' in answer) {
+          clearTimeout(late);
           // Until now somebody waits for it; from now on it keeps nobody.
           child.unref();
           child.channel?.unref();
@@ -68,6 +72,7 @@ export class HoldingChild {
         onAnswer(answer.id, answer.held);
       });
       const ended = (how: string): void => {
+        clearTimeout(late);
         running.delete(child);
         reject(new Error(how));
         if (this.#ended) return;
