@@ -31,7 +31,8 @@ export type PneEnrolState =
   | 'opening'
   | 'awaiting-offer' // E1
   | 'signing-claim'
-  | 'comparing' // until E3; the digits are shown once the gateway says that it asks its user
+  | 'comparing' // until the gateway says that it asks its user
+  | 'showing-digits' // E3, while that user compares
   | 'awaiting-receipt' // E3
   | 'done'
   | 'closed';
@@ -62,9 +63,11 @@ export const PNE_ENROL_TABLE: TransitionTable<PneEnrolState, Kind, Action> = {
   'signing-claim': { ...ENDS, signed: { do: 'sendClaim', to: ['comparing', 'awaiting-receipt'] } },
   comparing: {
     ...ENDS,
-    Waiting: { do: 'showDigits', to: ['comparing', 'closed'] },
+    Waiting: { do: 'showDigits', to: ['showing-digits', 'closed'] },
     EnrolReceipt: { do: 'takeReceipt', to: ['done', 'closed'] },
   },
+  // No second Waiting: each would put the deadline off.
+  'showing-digits': { ...ENDS, EnrolReceipt: { do: 'takeReceipt', to: ['done', 'closed'] } },
   'awaiting-receipt': { ...ENDS, EnrolReceipt: { do: 'takeReceipt', to: ['done', 'closed'] } },
   done: {},
   closed: {},
@@ -205,7 +208,7 @@ function sendClaim(session: PneEnrolSession, input: On<'signed'>): EnrolStep {
 function showDigits({ primitives, opening, e2 }: PneEnrolSession, { body }: BodyInput): EnrolStep {
   return checked(() => {
     Waiting.decode(body);
-    return goTo('comparing', {
+    return goTo('showing-digits', {
       kind: 'compare',
       digits: comparedDigits(primitives, known(opening).th1, known(e2)),
     });
@@ -271,6 +274,7 @@ export const PNE_ENROL_MACHINE: MachineDefinition<
     'awaiting-offer': 3_000,
     'signing-claim': 5_000,
     comparing: 90_000,
+    'showing-digits': 90_000,
     'awaiting-receipt': 25_000,
   },
   table: PNE_ENROL_TABLE,

@@ -9,6 +9,7 @@ import { PNE_ENROL_MACHINE, type PneEnrolInput, type PneEnrolState } from '../..
 import { receiptTranscript } from '../../src/enrolment/transcript.ts';
 import { Machine } from '../../src/establishment/machine.ts';
 import { EnrolAck, EnrolReceiptPayload } from '../../src/messages/enrolment.ts';
+import { Waiting } from '../../src/messages/setup.ts';
 import { coseKeyOf } from '../../src/security/cose-key.ts';
 import { NOW, PRIMITIVES, type STRANGER, Table } from '../establishment/bench.ts';
 
@@ -177,6 +178,12 @@ export const GATEWAY_STATES: readonly GatewayEnrolState[] = [
   'done',
 ];
 
+/** The gateway's, once it has E2 under a code that it shows. */
+export const ASKS_ITS_USER: PneEnrolInput = {
+  kind: 'Waiting',
+  body: Waiting.encode({ status: 'awaiting-user' }),
+};
+
 /** A PNE that has taken some steps. @param codeOf who shows the code */
 export function pneOf(codeOf: 'pne' | 'gateway', ...steps: typeof PNE_STEPS): PneBench {
   const bench: PneBench = new Bench((world) => {
@@ -189,6 +196,7 @@ export function pneOf(codeOf: 'pne' | 'gateway', ...steps: typeof PNE_STEPS): Pn
 
 export function pneAt(state: PneEnrolState): PneBench {
   if (state === 'comparing') return pneOf('gateway', ...PNE_STEPS.slice(0, 3));
+  if (state === 'showing-digits') return pneOf('gateway', ...PNE_STEPS.slice(0, 3), () => ASKS_ITS_USER);
   if (state === 'closed') return pneOf('pne', () => ({ kind: 'stop' }));
   return pneOf('pne', ...PNE_STEPS.slice(0, PNE_STATES.indexOf(state)));
 }

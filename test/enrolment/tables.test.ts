@@ -12,10 +12,11 @@ import {
 } from '../../src/enrolment/gateway.ts';
 import { PNE_ENROL_MACHINE, type PneEnrolInput, type PneEnrolState } from '../../src/enrolment/pne.ts';
 import { EnrolAck, type EnrolReceiptPayload } from '../../src/messages/enrolment.ts';
-import { Abort, Waiting } from '../../src/messages/setup.ts';
+import { Abort } from '../../src/messages/setup.ts';
 import { GARBAGE, STRANGER } from '../establishment/bench.ts';
 import { checkTable, type Row, summary } from '../establishment/table-check.ts';
 import {
+  ASKS_ITS_USER,
   Bench,
   claimOf,
   GATEWAY_STATES,
@@ -75,7 +76,7 @@ const END_KINDS = ['Abort', 'failed', 'timeout', 'linkClosed', 'stop'] as const;
 checkTable<object, PneEnrolState, PneEnrolInput, Out, string, PneBench>(PNE_ENROL_MACHINE as never, {
   enter: pneAt,
   rows: [
-    ...(endsAt<PneEnrolState, PneBench>([...PNE_STATES.slice(0, -1), 'comparing']) as Row<
+    ...(endsAt<PneEnrolState, PneBench>([...PNE_STATES.slice(0, -1), 'comparing', 'showing-digits']) as Row<
       PneBench,
       PneEnrolState,
       PneEnrolInput
@@ -95,7 +96,7 @@ checkTable<object, PneEnrolState, PneEnrolInput, Out, string, PneBench>(PNE_ENRO
       to: 'closed',
       says: ['close malformed, abort'],
     },
-    ...(['awaiting-receipt', 'comparing'] as const).map((at) => ({
+    ...(['awaiting-receipt', 'comparing', 'showing-digits'] as const).map((at) => ({
       at,
       on: 'EnrolReceipt' as const,
       when: 'malformed',
@@ -115,8 +116,8 @@ checkTable<object, PneEnrolState, PneEnrolInput, Out, string, PneBench>(PNE_ENRO
     {
       at: 'comparing',
       on: 'Waiting',
-      input: () => ({ kind: 'Waiting', body: Waiting.encode({ status: 'awaiting-user' }) }),
-      to: 'comparing',
+      input: () => ASKS_ITS_USER,
+      to: 'showing-digits',
       says: ['compare'],
     },
     {
@@ -127,13 +128,13 @@ checkTable<object, PneEnrolState, PneEnrolInput, Out, string, PneBench>(PNE_ENRO
       to: 'closed',
       says: ['close malformed, abort'],
     },
-    {
-      at: 'comparing',
-      on: 'EnrolReceipt',
-      input: ({ world }) => ({ kind: 'EnrolReceipt', body: world.receipt() }),
-      to: 'done',
+    ...(['comparing', 'showing-digits'] as const).map((at) => ({
+      at,
+      on: 'EnrolReceipt' as const,
+      input: ({ world }: PneBench) => ({ kind: 'EnrolReceipt' as const, body: world.receipt() }),
+      to: 'done' as const,
       says: ['persistOwnership', 'send EnrolAck', 'enrolled', 'close ok'],
-    },
+    })),
   ],
   kinds: [...PNE_KINDS, ...END_KINDS],
   unexpected: 'unexpected-message',
