@@ -6,6 +6,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import type { ListenAddress } from '../config/console-config.ts';
+import { closeServer } from '../https/close-server.ts';
 import { addressName, Buckets, Counts } from '../https/server-limits.ts';
 
 const MAX_HEADER_BYTES = 8_192;
@@ -75,7 +76,7 @@ export async function openPageHttps(
   return {
     port: (server.address() as AddressInfo).port,
     useTls: (next) => server.setSecureContext(secureContext(next)),
-    close: () => close(server),
+    close: () => closeServer(server, CLOSE_GRACE_MS),
   };
 }
 
@@ -107,16 +108,5 @@ function guard(server: Server, maxConnections: number): void {
     held.add(name);
     socket.once('close', () => held.remove(name));
     for (const each of begin) each.call(server, socket);
-  });
-}
-
-function close(server: Server): Promise<void> {
-  return new Promise((resolve) => {
-    const cut = setTimeout(() => server.closeAllConnections(), CLOSE_GRACE_MS);
-    server.close(() => {
-      clearTimeout(cut);
-      resolve();
-    });
-    server.closeIdleConnections();
   });
 }

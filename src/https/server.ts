@@ -10,6 +10,7 @@ import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
 import type { Bytes } from '../base/bytes.ts';
 import { CpnsError } from '../base/errors.ts';
+import { closeServer } from './close-server.ts';
 import { problemOf } from './problem.ts';
 import { Admission, type AdmissionOptions } from './server-admission.ts';
 import { CHANNEL_SUBPROTOCOL, MAX_CHUNKS, MAX_FRAGMENTS, MAX_FRAME_BYTES } from './server-channel.ts';
@@ -108,7 +109,7 @@ export async function openHttpsServer<Caller>(options: HttpsServerOptions<Caller
       return server.listening;
     },
     useTls: (tls) => server.setSecureContext(secureContext(tls)),
-    close: () => close(server),
+    close: () => closeServer(server, CLOSE_GRACE_MS),
   };
 }
 
@@ -123,18 +124,6 @@ function listen(server: Server, host: string, port: number): Promise<void> {
       server.off('error', reject);
       resolve();
     });
-  });
-}
-
-/** Requests under way end; connections that stay open are cut. */
-function close(server: Server): Promise<void> {
-  return new Promise((resolve) => {
-    const cut = setTimeout(() => server.closeAllConnections(), CLOSE_GRACE_MS);
-    server.close(() => {
-      clearTimeout(cut);
-      resolve();
-    });
-    server.closeIdleConnections();
   });
 }
 
