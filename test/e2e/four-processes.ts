@@ -3,6 +3,7 @@
  * can be stopped, killed and started again by name, and all that they say is kept. Owns lifetimes only: processes,
  * configurations and enrolment are the demo's and the commands'.
  */
+import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -21,7 +22,7 @@ import {
   writePneConfig,
   writeServerConfig,
 } from '../../src/cli/demo/cast.ts';
-import { type Child, Children } from '../../src/cli/demo/children.ts';
+import { type Child, Children, logTail } from '../../src/cli/demo/children.ts';
 import { issueTokens } from '../../src/cli/demo/enrol-gateways.ts';
 import { callControl } from '../../src/nodes/control-socket.ts';
 import { enrolGatewayState, makeGateway } from '../../src/nodes/gateway/state.ts';
@@ -133,7 +134,7 @@ export class FourProcesses {
   readonly #ending = new Set<Party>();
   readonly #readers: ReadonlyMap<Party, Reader>;
   readonly #journal: JournalEntry[] = [];
-  /** How processes ended that nobody had ended. */
+  /** How processes ended that nobody had ended, with the last that each logged. */
   readonly #deaths: string[] = [];
   #url = '';
 
@@ -155,9 +156,9 @@ export class FourProcesses {
     );
     this.#children = new Children({
       onLine: (name, line) => this.lines.push({ ...(line as Partial<Line>), party: name as Party }),
-      onDeath: ({ name }, how) => {
+      onDeath: ({ name, logFile }, how) => {
         this.#running.delete(name as Party);
-        if (!this.#ending.has(name as Party)) this.#deaths.push(`${name} ended: ${how}`);
+        if (!this.#ending.has(name as Party)) this.#deaths.push(`${name} ended: ${how}\n${logTail(logFile)}`);
       },
     });
   }
@@ -387,4 +388,13 @@ export class FourProcesses {
     if (this.#logsTo !== undefined) cpSync(join(this.#root, 'logs'), this.#logsTo, { recursive: true });
     rmSync(this.#root, { recursive: true, force: true });
   }
+}
+
+/**
+ * For a hook after each test: what must hold of a world whatever the test was about. Of a test that has failed only the
+ * safety rules: it has said who died, and a hook that throws ends its suite, where the test may be one that runs again.
+ */
+export function assertSound({ violations, deaths }: FourProcesses, test: Mocha.Test | undefined): void {
+  assert.deepEqual(violations, []);
+  if (test?.isPassed()) assert.deepEqual(deaths, []);
 }

@@ -3,7 +3,7 @@
  * that its home shows. Membership, a link that breaks and processes that are killed end as they do the other way round.
  */
 import assert from 'node:assert/strict';
-import { FourProcesses } from './four-processes.ts';
+import { assertSound, FourProcesses } from './four-processes.ts';
 
 describe('four processes with the GATT roles the other way round', function () {
   this.timeout(180_000);
@@ -11,10 +11,9 @@ describe('four processes with the GATT roles the other way round', function () {
   beforeEach(async () => {
     world = await FourProcesses.open({ mirrored: true });
   });
-  afterEach(async () => {
+  afterEach(async function () {
     await world.close();
-    assert.deepEqual(world.violations, []);
-    assert.deepEqual(world.deaths, []);
+    assertSound(world, this.currentTest);
   });
 
   const resumed = () => world.lines.filter(({ name }) => name === 'Resumed').length;

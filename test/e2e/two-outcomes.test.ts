@@ -8,17 +8,16 @@ import type { Status } from '../../src/base/statuses.ts';
 import { callControl } from '../../src/nodes/control-socket.ts';
 import type { GatewayNode } from '../../src/nodes/gateway/gateway.ts';
 import { judge } from '../faults/outcome.ts';
-import { FourProcesses } from './four-processes.ts';
+import { assertSound, FourProcesses } from './four-processes.ts';
 
 const WAITING = /Waiting for the home gateway to come online\./;
 
 describe('two outcomes that are easily forgotten', function () {
   this.timeout(180_000);
   let world: FourProcesses;
-  afterEach(async () => {
+  afterEach(async function () {
     await world.close();
-    assert.deepEqual(world.violations, []);
-    assert.deepEqual(world.deaths, []);
+    assertSound(world, this.currentTest);
   });
 
   /** Whether the initiating gateway has said, to whoever reads its log, whom a join waits for. */

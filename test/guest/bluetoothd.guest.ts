@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { VirtualRadio } from '../../src/bluetooth/open.ts';
-import { dropOpenLink, FourProcesses } from '../e2e/four-processes.ts';
+import { assertSound, dropOpenLink, FourProcesses } from '../e2e/four-processes.ts';
 import { command, loadKernelBluetooth, OUT, settled, startBluetoothd, startRadio } from './kernel.ts';
 
 const PATIENCE_MS = 120_000;
@@ -37,7 +37,9 @@ describe('beside bluetoothd and strangers', function () {
     await world?.close();
     await radio?.close();
   });
-  afterEach(() => assert.deepEqual(world.deaths, []));
+  afterEach(function () {
+    assertSound(world, this.currentTest);
+  });
 
   it('a client asks our PNE everything that ATT has, and gets the answers of the specification', async () => {
     const poke = promisify(execFile)('/usr/bin/python3', ['-B', POKE, `hci${OTHER}`], { timeout: 300_000 });

@@ -4,7 +4,7 @@
  */
 // guest: --timeout 900
 import assert from 'node:assert/strict';
-import { type Air, dropOpenLink, FourProcesses } from '../e2e/four-processes.ts';
+import { type Air, assertSound, dropOpenLink, FourProcesses } from '../e2e/four-processes.ts';
 import {
   decodeCapture,
   kernelComplaints,
@@ -27,10 +27,9 @@ describe('the four parties on the kernel of the guest', function () {
   let captured = '';
 
   before(loadKernelBluetooth);
-  afterEach(async () => {
+  afterEach(async function () {
     await world?.close();
-    assert.deepEqual(world?.violations, []);
-    assert.deepEqual(world?.deaths, []);
+    if (world) assertSound(world, this.currentTest);
     world = undefined;
     assert.deepEqual(kernelComplaints(), []);
   });

@@ -4,7 +4,7 @@
  */
 // guest: --timeout 900
 import assert from 'node:assert/strict';
-import { dropOpenLink, FourProcesses } from '../e2e/four-processes.ts';
+import { assertSound, dropOpenLink, FourProcesses } from '../e2e/four-processes.ts';
 import { judge } from '../faults/outcome.ts';
 import { kernelComplaints, loadKernelBluetooth, OUT, settled, startRadio } from './kernel.ts';
 
@@ -27,9 +27,8 @@ describe('the four parties with the GATT roles the other way round', function ()
     world = await FourProcesses.open({ patienceMs: PATIENCE_MS, air, mirrored: true, logsTo: OUT });
   });
   after(() => world?.close());
-  afterEach(() => {
-    assert.deepEqual(world.violations, []);
-    assert.deepEqual(world.deaths, []);
+  afterEach(function () {
+    assertSound(world, this.currentTest);
     assert.deepEqual(kernelComplaints(), []);
   });
 

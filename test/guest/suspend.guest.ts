@@ -6,7 +6,7 @@
 // guest: --memory 1536 --timeout 600
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
-import { dropOpenLink, FourProcesses } from '../e2e/four-processes.ts';
+import { assertSound, dropOpenLink, FourProcesses } from '../e2e/four-processes.ts';
 import {
   adapters,
   command,
@@ -44,10 +44,9 @@ describe('a system that sleeps', function () {
   let world: FourProcesses | undefined;
 
   before(loadKernelBluetooth);
-  afterEach(async () => {
+  afterEach(async function () {
     await world?.close();
-    assert.deepEqual(world?.violations, []);
-    assert.deepEqual(world?.deaths, []);
+    if (world) assertSound(world, this.currentTest);
     world = undefined;
     await until('no adapter', () => adapters().length === 0);
     assert.deepEqual(kernelComplaints(), []);

@@ -4,6 +4,8 @@ Owns the service's two characteristics and the life of a link; gives whoever use
 """
 import os
 import socket
+import sys
+import time
 
 import dbus
 import dbus.service
@@ -24,12 +26,20 @@ def interface(bus, path, name):
     return dbus.Interface(bus.get_object(BLUEZ, path), f'{BLUEZ}.{name}')
 
 
-def power(bus, adapter):
-    """@returns its path and address"""
+def power(bus, adapter, patience_s=20):
+    """An adapter that bluetoothd has not met yet, or is busy with, is waited for. @returns its path and address"""
     path = f'/org/bluez/{adapter}'
-    properties = dbus.Interface(bus.get_object(BLUEZ, path), PROPERTIES)
-    properties.Set(f'{BLUEZ}.Adapter1', 'Powered', dbus.Boolean(True))
-    return path, str(properties.Get(f'{BLUEZ}.Adapter1', 'Address'))
+    end_at = time.monotonic() + patience_s
+    while True:
+        try:
+            properties = dbus.Interface(bus.get_object(BLUEZ, path), PROPERTIES)
+            properties.Set(f'{BLUEZ}.Adapter1', 'Powered', dbus.Boolean(True))
+            return path, str(properties.Get(f'{BLUEZ}.Adapter1', 'Address'))
+        except dbus.DBusException as error:
+            if time.monotonic() > end_at:
+                raise
+            print(f'{adapter}: {error}; again in a second', file=sys.stderr, flush=True)
+            time.sleep(1)
 
 
 class Wire:
