@@ -73,3 +73,6 @@ export interface Download {
 }
 
 export type Method = (call: ApiCall, session: Session) => Promise<ApiAnswer> | ApiAnswer;
+
+/** For everybody; with the session that the browser has already, if it has one. */
+export type OpenMethod = (call: ApiCall, session: Session | undefined) => Promise<ApiAnswer>;

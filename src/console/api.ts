@@ -6,10 +6,11 @@ import * as v from 'valibot';
 import { CpnsError } from '../base/errors.ts';
 import { RefusedError } from '../https/problem.ts';
 import { qrModules } from '../nodes/qr-modules.ts';
-import type { ApiAnswer, ApiCall, ApiParts, Download, Method } from './api-types.ts';
+import type { ApiAnswer, ApiCall, ApiParts, Download, Method, OpenMethod } from './api-types.ts';
 import { PasskeyApi } from './passkey-api.ts';
 import { pushMethods } from './push-api.ts';
 import { read } from './read.ts';
+import { wantRecent } from './recent-login.ts';
 import type { Session } from './sessions.ts';
 import type { ShownCodeView } from './view.ts';
 
@@ -17,7 +18,7 @@ const shortText = (maxChars: number) => v.pipe(v.string(), v.maxLength(maxChars)
 const joinId = v.pipe(v.string(), v.regex(/^[0-9a-f]{32}$/));
 const LoginByLink = v.strictObject({ token: shortText(64) });
 const LoginByPassword = v.strictObject({ password: shortText(512) });
-const SetPassword = v.strictObject({ password: v.nullable(shortText(512)) });
+const SetPassword = v.strictObject({ password: v.nullable(shortText(512)), alone: v.optional(v.boolean(), false) });
 const Decide = v.strictObject({ joinId, allow: v.boolean(), always: v.boolean() });
 const OfJoin = v.strictObject({ joinId });
 const Pair = v.strictObject({ code: shortText(256) });
@@ -37,7 +38,7 @@ export class Api {
 
   constructor(parts: ApiParts) {
     this.#parts = parts;
-    this.#passkeys = new PasskeyApi(parts, () => this.#begin());
+    this.#passkeys = new PasskeyApi(parts, (before) => this.#begin(before));
     this.#push = pushMethods(parts);
   }
 
@@ -50,7 +51,7 @@ export class Api {
   /** @throws CpnsError not-found, malformed, not-authenticated, too-many-requests, or what the gateway says */
   async post(name: string, call: ApiCall, session: Session | undefined): Promise<ApiAnswer> {
     const open = methodOf(name, this.#open, this.#passkeys.open);
-    if (open) return open(call);
+    if (open) return open(call, session);
     if (!session) throw new CpnsError('not-authenticated');
     const guarded = methodOf(name, this.#guarded, this.#passkeys.guarded, this.#push);
     if (!guarded) throw new CpnsError('not-found');
@@ -68,13 +69,13 @@ export class Api {
     };
   }
 
-  readonly #open: Readonly<Record<string, (call: ApiCall) => Promise<ApiAnswer>>> = {
-    'login-link': async ({ body }) => {
+  readonly #open: Readonly<Record<string, OpenMethod>> = {
+    'login-link': async ({ body }, before) => {
       const { links, nowMs } = this.#parts;
       if (!links.redeem(read(LoginByLink, body).token, nowMs())) throw new CpnsError('token-invalid');
-      return this.#begin();
+      return this.#begin(before);
     },
-    'login-password': async ({ body, address }) => {
+    'login-password': async ({ body, address }, before) => {
       const { password, attempts, nowMs } = this.#parts;
       const typed = read(LoginByPassword, body).password;
       const waitSeconds = attempts.begin(address, nowMs());
@@ -84,7 +85,7 @@ export class Api {
         throw new CpnsError('not-authenticated');
       }
       attempts.succeeded(address);
-      return this.#begin();
+      return this.#begin(before);
     },
   };
 
@@ -97,10 +98,17 @@ export class Api {
       return { value: {}, cookie: '' };
     },
     password: async ({ body }, session) => {
-      const { password, sessions, onChange } = this.#parts;
-      const wanted = read(SetPassword, body).password;
+      const { password, passkeys, subscriptions, sessions, nowMs, onChange } = this.#parts;
+      const { password: wanted, alone } = read(SetPassword, body);
       if (wanted === null) password.remove();
-      else await password.set(wanted);
+      else {
+        wantRecent(session, nowMs());
+        await password.set(wanted, session.ended.signal);
+      }
+      if (alone) {
+        passkeys.removeAll();
+        subscriptions.removeAll();
+      }
       // Whoever came in by the old one is to show the new one.
       sessions.endAll(session);
       onChange();
@@ -168,9 +176,10 @@ export class Api {
     },
   };
 
-  #begin(): ApiAnswer {
+  /** @param before what this browser had until now, which is over */
+  #begin(before: Session | undefined): ApiAnswer {
     const { sessions, nowMs, onChange } = this.#parts;
-    const cookie = sessions.open(nowMs());
+    const cookie = sessions.open(nowMs(), before);
     onChange();
     return { value: {}, cookie };
   }

@@ -59,6 +59,14 @@ export interface ConsoleLink {
   readonly expiresInMs: number;
 }
 
+/** How many of each were taken away. */
+export interface ConsoleReset {
+  readonly passwords: number;
+  readonly passkeys: number;
+  readonly browsers: number;
+  readonly logins: number;
+}
+
 /**
  * Listens; resolves when connections are taken.
  * @throws ConfigError, CpnsError cannot-persist, Error of node:net
@@ -169,6 +177,23 @@ export class Console {
       selfSigned: !this.#certificate.isOwn,
       expiresInMs: LINK_LIFE_MS,
     };
+  }
+
+  /** Back to the shell alone: no password, no passkey, no notified browser, nobody logged in, no earlier link. */
+  reset(): ConsoleReset {
+    const told = {
+      passwords: this.#password.isSet ? 1 : 0,
+      passkeys: this.#passkeys.list().length,
+      browsers: this.#subscriptions.list().length,
+      logins: this.#sessions.count(this.#options.clock.monotonicMs()),
+    };
+    this.#links.voidAll();
+    this.#sessions.endAll();
+    this.#password.remove();
+    this.#passkeys.removeAll();
+    this.#subscriptions.removeAll();
+    this.#streams.changed();
+    return told;
   }
 
   trace(event: TraceEvent): void {

@@ -7,6 +7,7 @@ import { CpnsError, statusOfError } from '../base/errors.ts';
 import { STATUSES } from '../base/statuses.ts';
 import { RefusedError } from '../https/problem.ts';
 import { COMMON_HEADERS, type Pages } from './files.ts';
+import { LoginTooOld } from './recent-login.ts';
 import type { RefusalView } from './view.ts';
 
 /** @throws CpnsError not-found */
@@ -53,6 +54,7 @@ export function refuse(
     status,
     sentence: STATUSES[status].sentence,
     ...(retryAfterSeconds !== undefined && { retryAfterSeconds }),
+    ...(error instanceof LoginTooOld && { loginTooOld: true }),
   };
   // What of a body was not read is not waited for.
   const headers = {

@@ -5,12 +5,13 @@
 import * as v from 'valibot';
 import { CpnsError } from '../base/errors.ts';
 import { RefusedError } from '../https/problem.ts';
-import type { ApiAnswer, ApiCall, ApiParts, Method } from './api-types.ts';
+import type { ApiAnswer, ApiCall, ApiParts, Method, OpenMethod } from './api-types.ts';
 import { LoginAttempts } from './attempts.ts';
 import { Challenges } from './challenges.ts';
 import { isName } from './hosts.ts';
 import { MAX_NAME_CHARS } from './passkeys.ts';
 import { read } from './read.ts';
+import { wantRecent } from './recent-login.ts';
 import type { Session } from './sessions.ts';
 import type { PasskeyOptionsView } from './view.ts';
 import { ALGORITHMS, Assertion, isCountBack, NewPasskey, verifyAssertion, verifyNew } from './webauthn.ts';
@@ -26,25 +27,25 @@ const Remove = v.strictObject({ id: v.pipe(v.string(), v.maxLength(1_364)) });
 
 export class PasskeyApi {
   readonly #parts: ApiParts;
-  readonly #begin: () => ApiAnswer;
+  readonly #begin: (before: Session | undefined) => ApiAnswer;
   readonly #challenges = new Challenges();
   /** Apart from the password's: whoever guesses at that keeps nobody from a passkey. */
   readonly #attempts = new LoginAttempts();
 
-  /** @param begin a session */
-  constructor(parts: ApiParts, begin: () => ApiAnswer) {
+  /** @param begin a session, in the place of the one that the browser has */
+  constructor(parts: ApiParts, begin: (before: Session | undefined) => ApiAnswer) {
     this.#parts = parts;
     this.#begin = begin;
   }
 
   /** For everybody. */
-  readonly open: Readonly<Record<string, (call: ApiCall) => Promise<ApiAnswer>>> = {
+  readonly open: Readonly<Record<string, OpenMethod>> = {
     'passkey-challenge': async (call) => {
       read(Nothing, call.body);
       const rpId = rpIdOf(call);
       return { value: { rpId, challenge: this.#challenges.issue(`login ${rpId}`, this.#parts.nowMs()) } };
     },
-    'login-passkey': async (call) => {
+    'login-passkey': async (call, before) => {
       const { address } = call;
       const nowMs = this.#parts.nowMs();
       const assertion = read(Assertion, call.body);
@@ -57,7 +58,7 @@ export class PasskeyApi {
         throw error;
       }
       this.#attempts.succeeded(address);
-      return this.#begin();
+      return this.#begin(before);
     },
   };
 
@@ -65,6 +66,8 @@ export class PasskeyApi {
     'passkey-new': (call, session) => {
       read(Nothing, call.body);
       const { passkeys, gateway, nowMs } = this.#parts;
+      // Whoever gets its challenge has two minutes for `passkey-add`.
+      wantRecent(session, nowMs());
       const rpId = rpIdOf(call);
       const { label, user } = gateway.status();
       const known = passkeys.list().filter((each) => each.rpId === rpId);

@@ -81,6 +81,11 @@ export class Passkeys {
     this.#keep(this.#stored.passkeys.filter((each) => each.id !== id));
   }
 
+  /** @throws CpnsError cannot-persist */
+  removeAll(): void {
+    if (this.#stored.passkeys.length > 0) this.#keep([]);
+  }
+
   #keep(passkeys: readonly Passkey[]): void {
     const next = { ...this.#stored, passkeys: [...passkeys] };
     this.#file.write(next);

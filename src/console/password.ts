@@ -41,8 +41,11 @@ export class Password {
     return this.#stored !== undefined;
   }
 
-  /** @throws CpnsError malformed when it is too short or too long, cannot-persist, busy */
-  async set(password: string): Promise<void> {
+  /**
+   * @param ended of the session that wants it: whoever is thrown out meanwhile leaves no password behind
+   * @throws CpnsError malformed when it is too short or too long, not-authenticated, cannot-persist, busy
+   */
+  async set(password: string, ended: AbortSignal): Promise<void> {
     const { length } = [...password];
     if (length < MIN_PASSWORD_CHARS || length > MAX_PASSWORD_CHARS)
       throw new CpnsError(
@@ -51,6 +54,7 @@ export class Password {
       );
     const salt = randomBytes(SALT_BYTES);
     const hash = await this.#derive(password, salt);
+    if (ended.aborted) throw new CpnsError('not-authenticated');
     const stored = {
       kdf: 'scrypt' as const,
       ...COST,
@@ -72,7 +76,8 @@ export class Password {
     const stored = this.#stored;
     if (!stored || password.length > 2 * MAX_PASSWORD_CHARS) return false;
     const hash = await this.#derive(password, Buffer.from(stored.salt, 'hex'));
-    return timingSafeEqual(hash, Buffer.from(stored.hash, 'hex'));
+    // It may have been changed, or removed, meanwhile.
+    return this.#stored === stored && timingSafeEqual(hash, Buffer.from(stored.hash, 'hex'));
   }
 
   async #derive(password: string, salt: Buffer): Promise<Buffer> {

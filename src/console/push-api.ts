@@ -5,6 +5,7 @@ import type { ApiParts, Method } from './api-types.ts';
 import { AUTH_BYTES, isPoint } from './push-crypto.ts';
 import { pushTarget } from './push-hosts.ts';
 import { read } from './read.ts';
+import { wantRecent } from './recent-login.ts';
 
 const Nothing = v.strictObject({});
 const base64url = v.pipe(v.string(), v.regex(/^[\w-]+$/), v.maxLength(128));
@@ -16,15 +17,17 @@ const Subscribe = v.strictObject({
 const OfBrowser = v.strictObject({ id: v.pipe(v.string(), v.regex(/^[0-9a-f]{32}$/)) });
 
 export function pushMethods(parts: ApiParts): Readonly<Record<string, Method>> {
-  const { subscriptions, push, pushHosts, gateway, nowSeconds, onChange } = parts;
+  const { subscriptions, push, pushHosts, gateway, nowMs, nowSeconds, onChange } = parts;
   return {
-    'push-key': ({ body }) => {
+    'push-key': ({ body }, session) => {
       read(Nothing, body);
+      wantRecent(session, nowMs());
       return { value: { publicKey: subscriptions.publicKey() } };
     },
     /** Answers whether it was taken: a push service that is not known here is not contacted. */
-    'push-subscribe': ({ body }) => {
+    'push-subscribe': ({ body }, session) => {
       const wanted = read(Subscribe, body);
+      wantRecent(session, nowMs());
       if (!pushTarget(wanted.endpoint, pushHosts)) return { value: { isTaken: false } };
       if (!isPoint(bytes(wanted.p256dh)) || bytes(wanted.auth).length !== AUTH_BYTES)
         throw new CpnsError('malformed', 'no key to encrypt to');

@@ -75,6 +75,10 @@ export class PushSubscriptions {
     if (this.find(id)) this.#keep(this.list().filter(({ endpoint }) => subscriptionId(endpoint) !== id));
   }
 
+  removeAll(): void {
+    if (this.list().length > 0) this.#keep([]);
+  }
+
   #made(): Stored {
     if (!this.#stored) {
       const der = newVapidKey().export({ format: 'der', type: 'pkcs8' });

@@ -69,8 +69,9 @@ class Front {
     checkRequest({ method, path, headers: request.headers }, isOwnHost);
     if (!path.startsWith('/api/')) return serveFile(pages, request, path, response);
     const name = path.slice('/api/'.length);
-    const session = sessions.use(sessionCookie(request.headers.cookie), nowMs());
+    const who = () => sessions.use(sessionCookie(request.headers.cookie), nowMs());
     if (method === 'GET') {
+      const session = who();
       if (name === 'greeting') return sendJson(response, 200, api.greeting());
       if (!session) throw new CpnsError('not-authenticated');
       if (name === 'events') return streams.add(response, session, COMMON_HEADERS);
@@ -82,7 +83,8 @@ class Front {
     const body = await readJson(request);
     const origin = `https://${request.headers.host}`;
     const { localPort: port = 0 } = request.socket;
-    const { value, cookie } = await api.post(name, { body, origin, port, address }, session);
+    // Asked when all of it is there: a body that comes slowly outlives no session.
+    const { value, cookie } = await api.post(name, { body, origin, port, address }, who());
     const setting = cookie === undefined ? {} : { 'set-cookie': setCookie(cookie, SESSION_LIFE_MS) };
     sendJson(response, 200, value, setting);
   }

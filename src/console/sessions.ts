@@ -44,14 +44,22 @@ export class OneTimeLinks {
     const madeAt = this.#links.get(hash);
     return this.#links.delete(hash) && madeAt !== undefined && nowMs - madeAt <= LINK_LIFE_MS;
   }
+
+  voidAll(): void {
+    this.#links.clear();
+  }
 }
 
 export class Sessions {
   readonly #sessions = new Map<string, Session>();
   #lastId = 0;
 
-  /** @returns the secret for its cookie; of too many the longest unused one ends */
-  open(nowMs: number): string {
+  /**
+   * @param before what the browser had until now, which ends: a copy of its cookie is worth nothing any more
+   * @returns the secret for its cookie; of too many the longest unused one ends
+   */
+  open(nowMs: number, before?: Session): string {
+    if (before) this.end(before);
     this.#dropDead(nowMs);
     if (this.#sessions.size >= MAX_SESSIONS) {
       const [stalest] = [...this.#sessions].sort(([, a], [, b]) => a.usedAtMs - b.usedAtMs);

@@ -168,6 +168,8 @@ export interface RefusalView {
   readonly status: string;
   readonly sentence: string;
   readonly retryAfterSeconds?: number;
+  /** The browser is logged in, and has to log in once more for what it asked. */
+  readonly loginTooOld?: true;
 }
 
 /** Answer to `show-code`: to whoever asked, and nobody else. */

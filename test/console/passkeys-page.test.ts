@@ -1,11 +1,14 @@
 /** Passkeys in a real Chromium, with its own virtual authenticator, behind a certificate that it trusts. */
 import assert from 'node:assert/strict';
 import type { Browser, BrowserContext, CDPSession, Page } from 'playwright-core';
+import { RECENT_MS } from '../../src/console/recent-login.ts';
 import { checkAccess } from '../web/access.ts';
 import { type Complaints, launchChromium, PHONE, watch } from '../web/chromium.ts';
 import { takePicture } from '../web/pictures.ts';
 import { buildPages, ConsoleSite } from './site.ts';
 import { NAME, type Trusted, trustedCertificate } from './trusted.ts';
+
+const PASSWORD = 'correct horse battery';
 
 describe('passkeys on the console’s page', function () {
   this.timeout(60_000);
@@ -139,6 +142,58 @@ describe('passkeys on the console’s page', function () {
     await add('My phone');
     await group().getByText('That was cancelled, took too long').waitFor();
     assert.equal(await group().getByRole('listitem').count(), 0);
+  });
+
+  it('is added after another login, when the last one was a while ago; a password may take it away again', async () => {
+    await page.getByLabel('New password').fill(PASSWORD);
+    await button('Set the password').click();
+    await page.getByText('The password is set. Other browsers are logged out.').waitFor();
+    site.clock.aheadMs += RECENT_MS + 1_000;
+    await add('My phone');
+    const dialog = page.getByRole('dialog', { name: 'Show that it is you' });
+    await dialog.waitFor();
+    await takePicture(page, '../console/17-again');
+    await checkAccess(page);
+    await dialog.getByRole('button', { name: 'Cancel' }).click();
+    await group().getByText('Nothing was changed.').waitFor();
+    await page.evaluate(`
+      const head = document.querySelector('.console-head');
+      const look = () => { if (!head.querySelector('.notice').hidden) window.wasLost = true; };
+      new MutationObserver(look).observe(head, { subtree: true, attributes: true });`);
+    await button('Add a passkey').click();
+    await dialog.getByLabel('Password', { exact: true }).fill(PASSWORD);
+    await dialog.getByRole('button', { name: 'Log in' }).click();
+    await group()
+      .getByText(/^for hall\.local; added /)
+      .waitFor();
+    // The old login and its stream ended; the page has gone on with the new one.
+    assert.equal(await page.evaluate('window.wasLost'), undefined);
+    assert.equal(site.console.view().access.sessions, 1);
+    await page.getByLabel('New password').fill(`${PASSWORD}!`);
+    const alone = page.getByLabel('Take away all else that was added: passkey “My phone”');
+    await alone.check();
+    await takePicture(page, '../console/18-alone');
+    await checkAccess(page);
+    await button('Set the password').click();
+    await page.getByText('The password is set, and the only way in besides links.').waitFor();
+    await group().getByText('My phone', { exact: true }).waitFor({ state: 'detached' });
+    await alone.waitFor({ state: 'hidden' });
+  });
+
+  it('a link opened in a page that is logged in takes the place of its login and of its stream', async () => {
+    await page.clock.install();
+    await page.goto(origin());
+    await page.locator('#app[data-ready]').waitFor();
+    const began = page.waitForRequest(`${origin()}api/events`);
+    await page.evaluate(`location.hash = ${JSON.stringify(new URL(site.link()).hash)}`);
+    await began;
+    await site.network.until('one login', () => site.console.view().access.sessions === 1);
+    // The first stream is not missed: nobody dials for it.
+    const asked: string[] = [];
+    page.on('request', (request) => asked.push(request.url()));
+    await page.clock.runFor(10_000);
+    await page.evaluate('1');
+    assert.deepEqual(asked, []);
   });
 
   it('is for a name: who came by an address is told so, and where to go', async () => {

@@ -64,18 +64,25 @@ describe('docs/console.md', function () {
             stdio: ['ignore', 'pipe', 'inherit'],
           });
           await ready(daemon);
-        } else if (line === 'cpns gateway console') {
+        } else if (line.startsWith('cpns gateway console')) {
           // No terminal: it says so, and what shows the link all the same.
           await assert.rejects(shell(line), { code: 2, stderr: /--print/ });
           seen[line] = await shell(`${line} --print`);
         } else seen[line] = await shell(line);
       }
-      const shown = seen['cpns gateway console'] ?? '';
+      const linkIn = (text = '') => new URL(/https:\/\/localhost:\d+\/#login=[\w-]+/.exec(text)?.[0] ?? '');
+      const before = linkIn(seen['cpns gateway console']);
+      const shown = seen['cpns gateway console --reset'] ?? '';
+      assert.match(
+        shown,
+        /^Removed: 0 passwords, 0 passkeys, 0 notified browsers\. Ended: 0 logins, and all/,
+      );
       const fingerprint = /^ {2}((?:[0-9A-F]{2}:){31}[0-9A-F]{2})$/m.exec(shown)?.[1] ?? 'none';
       const byOpenssl = Object.entries(seen).find(([line]) => line.startsWith('openssl'))?.[1] ?? '';
       assert.ok(byOpenssl.includes(fingerprint), `${byOpenssl} is not ${fingerprint}`);
-      const link = new URL(/https:\/\/localhost:\d+\/#login=[\w-]+/.exec(shown)?.[0] ?? '');
+      const link = linkIn(shown);
       const certificate = readFileSync(join(stateDir, 'console-cert.pem'), 'utf8');
+      assert.equal(await login(before, certificate), 403);
       assert.equal(await login(link, certificate), 200);
       assert.equal(await login(link, certificate), 403);
       const { urls, expiresInMs } = JSON.parse(await shell('cpns gateway console --json'));

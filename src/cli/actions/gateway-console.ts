@@ -1,11 +1,11 @@
 /**
  * The console of a gateway: opened beside the running node when the configuration has one, and `cpns gateway console`, which
- * asks the daemon for a link that logs in. Owns the words. The link goes to the terminal, never into a log.
+ * asks the daemon for a link that logs in, and may take away every other way in before. Owns the words. The link goes to the terminal, never into a log.
  */
 import type { Logger } from 'pino';
 import type { GatewayConfig } from '../../config/gateway-config.ts';
 import type { GattRole } from '../../config/parts.ts';
-import type { Console, ConsoleLink } from '../../console/console.ts';
+import type { Console, ConsoleLink, ConsoleReset } from '../../console/console.ts';
 import { ControlError, callControl } from '../../nodes/control-socket.ts';
 import type { GatewayNode } from '../../nodes/gateway/gateway.ts';
 import { systemClock } from '../../nodes/system-clock.ts';
@@ -32,9 +32,11 @@ export async function openConsoleOf(
   return opened;
 }
 
-/** @throws ControlError when there is no console */
-export function linkOf(console: Console | undefined): ConsoleLink {
-  if (console) return console.link();
+type Answer = ConsoleLink & { readonly removed?: ConsoleReset };
+
+/** @param reset takes away every other way in first @throws ControlError when there is no console */
+export function linkOf(console: Console | undefined, reset: boolean): Answer {
+  if (console) return { ...(reset && { removed: console.reset() }), ...console.link() };
   throw new ControlError(
     'bad-request',
     'this gateway has no console; write [console] and listen = "0.0.0.0:8444" into its configuration and start it again',
@@ -42,14 +44,16 @@ export function linkOf(console: Console | undefined): ConsoleLink {
 }
 
 export async function gatewayConsole(
-  options: RoleOptions & { readonly json?: boolean; readonly print?: boolean },
+  options: RoleOptions & { readonly json?: boolean; readonly print?: boolean; readonly reset?: boolean },
 ): Promise<void> {
   if (!process.stdout.isTTY && !options.print && !options.json) {
     throw new UsageError(
       'stdout is no terminal, and whoever reads the link can log in; --print shows it anyway',
     );
   }
-  const link = (await callControl(existingState('gateway', options), 'console-link')) as ConsoleLink;
+  const { reset = false } = options;
+  const stateDir = existingState('gateway', options);
+  const link = (await callControl(stateDir, 'console-link', { reset })) as Answer;
   print(options.json, link, () => display(link));
 }
 
@@ -58,13 +62,15 @@ function display({
   fingerprint,
   selfSigned,
   expiresInMs,
-}: ConsoleLink): string {
+  removed,
+}: Answer): string {
   const minutes = Math.round(expiresInMs / 60_000);
   const warning = [
     'The browser warns, because nobody vouches for this certificate. Go on only when it shows this',
     'SHA-256 fingerprint (docs/console.md says where):',
   ];
   return [
+    ...(removed ? [inWords(removed), ''] : []),
     drawQr(first),
     '',
     `  ${first}`,
@@ -77,4 +83,10 @@ function display({
     '',
     `The link lives for ${minutes} minutes and logs in once.`,
   ].join('\n');
+}
+
+function inWords({ passwords, passkeys, browsers, logins }: ConsoleReset): string {
+  const many = (count: number, one: string) => (count === 1 ? `1 ${one}` : `${count} ${one}s`);
+  const gone = [many(passwords, 'password'), many(passkeys, 'passkey'), many(browsers, 'notified browser')];
+  return `Removed: ${gone.join(', ')}. Ended: ${many(logins, 'login')}, and all earlier links.`;
 }

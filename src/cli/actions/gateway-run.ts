@@ -90,7 +90,10 @@ export async function gatewayRun(options: DaemonOptions & RadioOptions & PneBesi
     const profile = sayAdapter(tools.logger, node.adapter);
     return {
       ready: { gatewayId, user, label, profile, ...(console && { console: console.port }) },
-      handlers: { ...handlersOf(node, watchers), 'console-link': () => linkOf(console) },
+      handlers: {
+        ...handlersOf(node, watchers),
+        'console-link': ({ params }) => linkOf(console, flagParam(params, 'reset')),
+      },
       vitals: () => node.vitals(),
       close: async () => {
         await console?.close();

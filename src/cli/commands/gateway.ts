@@ -160,6 +160,15 @@ function consoleLink(): Command {
   const command = withJson(withState(new Command('console')))
     .description('a link, as text and QR, that opens the page of the running gateway and logs in, once')
     .option('--print', 'show it although stdout is no terminal')
+    .option(
+      '--reset',
+      'before that remove the password, passkeys and notified browsers, and log everybody out',
+    )
     .action(async (options) => (await import('../actions/gateway-console.ts')).gatewayConsole(options));
-  return examples(command, 'cpns gateway console', 'cpns gateway console --json');
+  return examples(
+    command,
+    'cpns gateway console',
+    'cpns gateway console --json',
+    'cpns gateway console --reset',
+  );
 }

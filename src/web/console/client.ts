@@ -9,10 +9,13 @@ const AGAIN_MS = 2_000;
 export class Refused extends Error {
   override readonly name = 'Refused';
   readonly status: string;
+  /** The browser has to log in once more for this. */
+  readonly loginTooOld: boolean;
 
-  constructor({ status, sentence, retryAfterSeconds }: RefusalView) {
+  constructor({ status, sentence, retryAfterSeconds, loginTooOld }: RefusalView) {
     super(retryAfterSeconds === undefined ? sentence : `${sentence} Try again in ${retryAfterSeconds} s.`);
     this.status = status;
+    this.loginTooOld = loginTooOld === true;
   }
 }
 
@@ -59,9 +62,20 @@ export interface Listener {
   readonly onLoggedOut: () => void;
 }
 
-/** Listens until the session is over, through every loss of the connection. */
+/** The one stream of this page. */
+let hangUp = (): void => {};
+let dial = (): void => {};
+
+/** Listens until the session is over, through every loss of the connection; in the place of an earlier listener. */
 export function listen({ onView, onStream, onLoggedOut }: Listener): void {
+  hangUp();
+  let isOver = false;
   const source = new EventSource('/api/events');
+  hangUp = () => {
+    isOver = true;
+    source.close();
+  };
+  dial = () => listen({ onView, onStream, onLoggedOut });
   source.addEventListener('message', ({ data }) => {
     onStream(true);
     onView(JSON.parse(data as string));
@@ -69,16 +83,28 @@ export function listen({ onView, onStream, onLoggedOut }: Listener): void {
   source.addEventListener('error', () => {
     onStream(false);
     source.close();
-    setTimeout(() => void again(), AGAIN_MS);
+    later();
   });
+  const later = () => setTimeout(() => void again(), AGAIN_MS);
   const again = async () => {
-    try {
-      await get('state');
-    } catch (error) {
-      if (error instanceof Refused && error.status === 'not-authenticated') return onLoggedOut();
-      setTimeout(() => void again(), AGAIN_MS);
-      return;
-    }
-    listen({ onView, onStream, onLoggedOut });
+    if (isOver) return;
+    const status = await get('state').then(
+      () => undefined,
+      (error) => (error instanceof Refused ? error.status : 'internal'),
+    );
+    if (isOver) return;
+    if (status === undefined) dial();
+    else if (status === 'not-authenticated') onLoggedOut();
+    else later();
   };
+}
+
+/** For a login in the place of this one: the stream ends with the old one, and that is no loss. */
+export async function whileHungUp<T>(work: () => Promise<T>): Promise<T> {
+  hangUp();
+  try {
+    return await work();
+  } finally {
+    dial();
+  }
 }

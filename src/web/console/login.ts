@@ -1,23 +1,16 @@
-/** The page before a login: how to get a link; the passkey and the password where there are such. */
+/** Ways to log in: how to get a link; the passkey and the password where there are such. The page before a login has them. */
 import { type Greeting, post, Refused } from './client.ts';
-import { h } from './dom.ts';
+import { type Child, h } from './dom.ts';
 import { button, card, faultLine, form } from './parts.ts';
-import { loginByPasskey } from './passkeys.ts';
+import { loginByPasskey } from './passkey-calls.ts';
 
 /** @param why what a person should know first: that a link is spent, say */
 export function loginPage(greeting: Greeting, why: string | undefined, onDone: () => void): HTMLElement {
   const parts = [
     h('header', { class: 'bar' }, h('h1', { tabindex: '-1' }, 'Log in at this gateway')),
     why === undefined ? undefined : h('p', { class: 'notice notice-bad', role: 'alert' }, why),
-    greeting.passkeyNames.length > 0 ? passkeyCard(greeting.passkeyNames, onDone) : undefined,
-    greeting.hasPassword ? passwordForm(onDone) : undefined,
-    card(
-      'link',
-      'With a link',
-      h('p', {}, 'On the gateway, in a shell, run'),
-      h('p', { class: 'code' }, 'cpns gateway console'),
-      h('p', {}, 'It shows a link and a QR. The link logs in once, within ten minutes.'),
-    ),
+    ...waysIn(greeting, onDone),
+    linkCard('It shows a link and a QR. The link logs in once, within ten minutes.'),
     h(
       'p',
       { class: 'quiet small' },
@@ -27,6 +20,26 @@ export function loginPage(greeting: Greeting, why: string | undefined, onDone: (
     ),
   ];
   return h('main', { class: 'page' }, ...parts);
+}
+
+/** Without a shell. */
+export function waysIn({ passkeyNames, hasPassword }: Greeting, onDone: () => void): readonly Child[] {
+  return [
+    passkeyNames.length > 0 ? passkeyCard(passkeyNames, onDone) : undefined,
+    hasPassword ? passwordForm(onDone) : undefined,
+  ];
+}
+
+/** @param what of the link that comes */
+export function linkCard(what: string): HTMLElement {
+  const how = h('p', {}, 'On the gateway, in a shell, run');
+  return card(
+    'link',
+    'With a link',
+    how,
+    h('p', { class: 'code' }, 'cpns gateway console'),
+    h('p', {}, what),
+  );
 }
 
 /** @param names at which a passkey lets in: this page's, or where to go instead */

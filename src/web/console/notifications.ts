@@ -7,6 +7,7 @@ import { bytes, text } from './base64url.ts';
 import { post } from './client.ts';
 import { h, KeyedList } from './dom.ts';
 import { button, card, faultLine, form } from './parts.ts';
+import { withRecentLogin } from './recent-login.ts';
 
 const WORKER = '/service-worker.js';
 const SUBSCRIBED_WITHIN_MS = 20_000;
@@ -81,7 +82,7 @@ export class Notifications {
     const detail = h('input', { id: 'browser-detail', type: 'checkbox', checked: true });
     const submit = h('button', { type: 'submit', class: 'button' }, 'Notify this browser');
     const add = async () => {
-      await subscribe(name.value, detail.checked);
+      await withRecentLogin(() => subscribe(name.value, detail.checked));
       name.value = '';
       this.#done.textContent = 'Switched on. Try it, with the page closed if you like.';
     };

@@ -93,24 +93,35 @@ export function faultLine(): { readonly element: HTMLElement; readonly say: (err
 }
 
 /** Asks before something that can't be taken back. @returns whether it is meant */
-export function confirmed(title: string, text: string, yes: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const close = (value: string) => () => dialog.close(value);
-    const dialog = h(
-      'dialog',
-      { class: 'dialog', 'aria-labelledby': 'dialog-title' },
-      h('h2', { id: 'dialog-title' }, title),
-      h('p', {}, text),
+export async function confirmed(title: string, text: string, yes: string): Promise<boolean> {
+  const answer = await openDialog(title, (close) => [
+    h('p', {}, text),
+    h(
+      'div',
+      { class: 'row' },
       h(
-        'div',
-        { class: 'row' },
-        h('button', { type: 'button', class: 'button', autofocus: true, on: { click: close('') } }, 'Cancel'),
-        h('button', { type: 'button', class: 'button button-danger', on: { click: close('yes') } }, yes),
+        'button',
+        { type: 'button', class: 'button', autofocus: true, on: { click: () => close('') } },
+        'Cancel',
       ),
-    );
+      h('button', { type: 'button', class: 'button button-danger', on: { click: () => close('yes') } }, yes),
+    ),
+  ]);
+  return answer === 'yes';
+}
+
+/** @param draw what is in it @returns what it was closed with; by Escape nothing */
+export function openDialog(
+  title: string,
+  draw: (close: (answer: string) => void) => readonly Child[],
+): Promise<string> {
+  return new Promise((resolve) => {
+    const children = draw((answer) => dialog.close(answer));
+    const heading = h('h2', { id: 'dialog-title' }, title);
+    const dialog = h('dialog', { class: 'dialog', 'aria-labelledby': 'dialog-title' }, heading, ...children);
     dialog.addEventListener('close', () => {
       dialog.remove();
-      resolve(dialog.returnValue === 'yes');
+      resolve(dialog.returnValue);
     });
     document.body.append(dialog);
     dialog.showModal();

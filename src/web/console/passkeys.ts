@@ -1,19 +1,13 @@
-/**
- * Passkeys on the page: logging in by one, and making, listing and removing them. Owns the calls of the browser and what a
- * person is told when they do not work here: at an address instead of a name, or past a certificate warning.
- */
-import type { ConsoleView, PasskeyOptionsView, PasskeyView } from '../../console/view.ts';
-import { bytes, text } from './base64url.ts';
+/** The owner's passkeys on the page: making, listing and removing them, and why there can be none at an address. */
+import type { ConsoleView, PasskeyView } from '../../console/view.ts';
 import { post } from './client.ts';
 import { h, KeyedList, Region } from './dom.ts';
 import { button, confirmed, faultLine, form } from './parts.ts';
+import { addPasskey } from './passkey-calls.ts';
+import { withRecentLogin } from './recent-login.ts';
 import { dateAndTime } from './words.ts';
 
 const ADDRESS = /^\[.*\]$|^\d+(\.\d+){3}$/;
-const CANCELLED = 'That was cancelled, took too long, or this device has no passkey for this name.';
-const WARNED =
-  'This browser makes no passkeys behind a certificate warning. Trust the gateway’s certificate on this device first: docs/console.md says how.';
-
 /** Why there can be no passkey on this page, for the person before it; undefined where there can be. */
 export function whyNoPasskeys(
   names: readonly string[],
@@ -29,64 +23,6 @@ export function whyNoPasskeys(
   }
   if (!('PublicKeyCredential' in window)) return { why: 'This browser has no passkeys.', open: [] };
   return undefined;
-}
-
-/** @throws Error with what a person can do about it */
-export async function loginByPasskey(): Promise<void> {
-  const { rpId, challenge } = (await post('passkey-challenge', {})) as { rpId: string; challenge: string };
-  const publicKey = { rpId, challenge: bytes(challenge), userVerification: 'required' } as const;
-  const found = (await told(navigator.credentials.get({ publicKey }))) as PublicKeyCredential;
-  const { clientDataJSON, authenticatorData, signature } = found.response as AuthenticatorAssertionResponse;
-  await post('login-passkey', {
-    id: found.id,
-    clientData: text(clientDataJSON),
-    authenticatorData: text(authenticatorData),
-    signature: text(signature),
-  });
-}
-
-async function addPasskey(name: string): Promise<void> {
-  const { rpId, challenge, user, algorithms, known } = (await post('passkey-new', {})) as PasskeyOptionsView;
-  const made = (await told(
-    navigator.credentials.create({
-      publicKey: {
-        rp: { id: rpId, name: 'CPNS gateway' },
-        user: { ...user, id: bytes(user.id) },
-        challenge: bytes(challenge),
-        pubKeyCredParams: algorithms.map((alg) => ({ type: 'public-key', alg })),
-        excludeCredentials: known.map((id) => ({ type: 'public-key', id: bytes(id) })),
-        authenticatorSelection: { residentKey: 'required', userVerification: 'required' },
-        attestation: 'none',
-      },
-    }),
-  )) as PublicKeyCredential;
-  const response = made.response as AuthenticatorAttestationResponse;
-  const publicKey = response.getPublicKey();
-  if (!publicKey) throw new Error('This authenticator makes keys that the gateway does not know.');
-  await post('passkey-add', {
-    name,
-    passkey: {
-      id: made.id,
-      clientData: text(response.clientDataJSON),
-      authenticatorData: text(response.getAuthenticatorData()),
-      publicKey: text(publicKey),
-      algorithm: response.getPublicKeyAlgorithm(),
-    },
-  });
-}
-
-/** What the browser says is for developers; this is for the person. */
-async function told(asked: Promise<Credential | null>): Promise<Credential> {
-  try {
-    const credential = await asked;
-    if (credential) return credential;
-  } catch (error) {
-    const { name, message } = error instanceof Error ? error : { name: '', message: '' };
-    if (/certificate/i.test(message)) throw new Error(WARNED);
-    if (name === 'InvalidStateError') throw new Error('This device has a passkey for this gateway already.');
-    if (name !== 'NotAllowedError') throw error;
-  }
-  throw new Error(CANCELLED);
 }
 
 export class Passkeys {
@@ -170,7 +106,7 @@ function addForm(): HTMLElement {
   });
   const submit = h('button', { type: 'submit', class: 'button' }, 'Add a passkey');
   const add = async () => {
-    await addPasskey(input.value);
+    await withRecentLogin(() => addPasskey(input.value));
     input.value = '';
   };
   return form(
