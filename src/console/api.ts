@@ -18,7 +18,10 @@ const shortText = (maxChars: number) => v.pipe(v.string(), v.maxLength(maxChars)
 const joinId = v.pipe(v.string(), v.regex(/^[0-9a-f]{32}$/));
 const LoginByLink = v.strictObject({ token: shortText(64) });
 const LoginByPassword = v.strictObject({ password: shortText(512) });
-const SetPassword = v.strictObject({ password: v.nullable(shortText(512)), alone: v.optional(v.boolean(), false) });
+const SetPassword = v.strictObject({
+  password: v.nullable(shortText(512)),
+  alone: v.optional(v.boolean(), false),
+});
 const Decide = v.strictObject({ joinId, allow: v.boolean(), always: v.boolean() });
 const OfJoin = v.strictObject({ joinId });
 const Pair = v.strictObject({ code: shortText(256) });

@@ -23,11 +23,7 @@ export class Access {
         ['Certificate', h('span', { class: 'code small' }, fingerprint)],
       ),
     ]);
-    this.#remove = button(
-      'Remove the password',
-      () => post('password', { password: null }),
-      fault.say,
-    );
+    this.#remove = button('Remove the password', () => post('password', { password: null }), fault.say);
     const logout = (everywhere: boolean) => post('logout', { everywhere }).then(() => location.reload());
     this.element = card(
       'access',
