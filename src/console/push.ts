@@ -36,8 +36,8 @@ export interface PushOptions {
 export class Push {
   readonly #options: PushOptions;
   readonly #budget = new Buckets(MESSAGES);
-  /** How the last message to each went. */
-  readonly #last = new Map<string, string>();
+  /** How the last message to each went; it goes with the subscription, however that is taken off. */
+  readonly #last = new WeakMap<Subscription, string>();
   readonly #timers = new Set<NodeJS.Timeout>();
   #isClosed = false;
 
@@ -46,9 +46,10 @@ export class Push {
   }
 
   browsers(): readonly BrowserView[] {
-    return this.#options.subscriptions.list().map(({ endpoint, name, detail, addedAt }) => {
-      const id = subscriptionId(endpoint);
-      return { id, name, detail, addedAt, service: new URL(endpoint).host, last: this.#last.get(id) ?? null };
+    return this.#options.subscriptions.list().map((subscription) => {
+      const { endpoint, name, detail, addedAt } = subscription;
+      const [id, service] = [subscriptionId(endpoint), new URL(endpoint).host];
+      return { id, name, detail, addedAt, service, last: this.#last.get(subscription) ?? null };
     });
   }
 
@@ -67,7 +68,7 @@ export class Push {
     const message = { title: gateway, body: 'Notifications arrive here.', joinId: null };
     const until = this.#options.clock.wallSeconds() + TRIAL_TTL_SECONDS;
     await this.#deliver(subscription, message, until, AGAIN_MS.length);
-    return this.#last.get(subscriptionId(subscription.endpoint)) ?? 'gone';
+    return this.#last.get(subscription) ?? 'gone';
   }
 
   close(): void {
@@ -96,8 +97,8 @@ export class Push {
     if (http === 404 || http === 410) {
       // The browser has taken it back, or is gone.
       subscriptions.remove(id);
-      this.#last.delete(id);
-    } else this.#last.set(id, inWords(http));
+      this.#last.delete(subscription);
+    } else this.#last.set(subscription, inWords(http));
     onChange();
     const waitMs = http === 0 || http === 429 || http >= 500 ? AGAIN_MS[attempt] : undefined;
     if (waitMs === undefined) return;

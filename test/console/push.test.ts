@@ -271,6 +271,26 @@ describe('push messages of the console', function () {
     assert.equal((await site.post('push-trial', { id }, session)).http, 404);
   });
 
+  it('how the last message went is forgotten with the browser that is taken off, and with one that is added anew', async () => {
+    const given = new Subscriber().subscription(service.host);
+    const last = async () => (await browsers()).map((each: { last: unknown }) => each.last);
+    const add = () => site.post('push-subscribe', given, session);
+    await add();
+    const [{ id }] = await browsers();
+    await site.post('push-trial', { id }, session);
+    assert.deepEqual(await last(), ['the push service took it']);
+    await add();
+    assert.deepEqual(await last(), [null]);
+    await site.post('push-trial', { id }, session);
+    await site.post('push-remove', { id }, session);
+    await add();
+    assert.deepEqual(await last(), [null]);
+    // One that the service calls gone at once is not what it was before.
+    await site.post('push-trial', { id }, session);
+    service.answers = [410];
+    assert.equal((await site.post('push-trial', { id }, session)).json.result, 'gone');
+  });
+
   it('a disk that takes nothing keeps what the push service calls gone, and is told of as a fault', async () => {
     await subscribe(new Subscriber());
     service.answers = [410];
