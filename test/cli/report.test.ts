@@ -103,6 +103,38 @@ describe('a report in the shell', function () {
     const words = await cpns(['server', 'report', file, ...server]);
     assert.match(words.out, new RegExp(`cpns server gateway revoke ${checked.gateway.gatewayId}`));
 
+    // Handed in twice, or as both files that there are of it, it is one.
+    const saved = join(network.dir, 'saved.json');
+    writeFileSync(
+      saved,
+      JSON.stringify({ ...report, gateway: { label: 'another' }, joinId: 'ff'.repeat(16) }),
+    );
+    writeFileSync(file, JSON.stringify([report, report]));
+    const copies = await json('server', 'report', file, saved, ...server);
+    const same = { joinId, sameAs: file };
+    assert.deepEqual(copies.slice(1), [
+      { file, ...same },
+      { file: saved, ...same },
+    ]);
+    assert.deepEqual([copies[0].holds, copies[0].file], [true, file]);
+    const told = await cpns(['server', 'report', file, saved, ...server]);
+    assert.equal(told.code, 0);
+    const [id, lines] = [joinId.slice(0, 8), told.out.split('\n')];
+    assert.match(lines[0] ?? '', new RegExp(`^ok {4}${id}`));
+    assert.deepEqual(lines.slice(3), [
+      `same  ${id}  ${file}: same report as ${file}`,
+      `same  ${id}  ${saved}: same report as ${file}`,
+      ...['in all: 1 ok, 2 same, 0 FAIL', ''],
+    ]);
+    // What fails takes nobody's place.
+    writeFileSync(file, JSON.stringify([{ ...report, evidence: { ...report.evidence, answer: null } }]));
+    const mixed = await cpns(['server', 'report', file, saved, ...server, '--json']);
+    assert.deepEqual(
+      JSON.parse(mixed.out).map(({ holds }: { holds: boolean }) => holds),
+      [false, true],
+    );
+    assert.equal(mixed.code, 1);
+
     // Somebody who puts another name, another join or another answer into the file convinces nobody.
     const lies: Record<string, (text: string) => string> = {
       'another request': (text) => text.replace(/"request": "(.{800}).{2}/, '"request": "$1ff'),

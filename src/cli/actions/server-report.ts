@@ -1,15 +1,16 @@
 /**
- * `cpns server report FILE`: what a user reported (`cpns gateway reports --json`, or the console's file), verified by the
- * operator. Owns reading the file and the printing.
+ * `cpns server report FILE...`: what users reported (`cpns gateway reports --json`, or the console's file), verified by the
+ * operator, each once. Owns reading the files and the printing.
  */
 import { readFileSync, statSync } from 'node:fs';
 import * as v from 'valibot';
 import { fromHex } from '../../base/bytes.ts';
 import { CpnsError, statusOfError } from '../../base/errors.ts';
-import { STATUSES } from '../../base/statuses.ts';
+import { STATUSES, type Status } from '../../base/statuses.ts';
 import { openServerAdmin } from '../../nodes/server/admin.ts';
+import type { CheckedReport } from '../../nodes/server/report-check.ts';
 import { UsageError } from '../exit-codes.ts';
-import { formatTime, print } from '../output.ts';
+import { formatTime, inert, print } from '../output.ts';
 import { existingState, type RoleOptions } from '../roles.ts';
 
 const MAX_FILE_BYTES = 4 * 1024 * 1024;
@@ -28,22 +29,23 @@ const Reports = v.union([
   ),
 ]);
 
-export function serverReport(file: string, options: RoleOptions & { readonly json?: boolean }): void {
-  const reports = readReports(file);
+type Checked = { readonly file: string; readonly joinId: string } & (
+  | ({ readonly holds: true } & CheckedReport)
+  | { readonly holds: false; readonly status: Status }
+  /** The file that this join was counted in. */
+  | { readonly sameAs: string }
+);
+
+export function serverReport(
+  files: readonly string[],
+  options: RoleOptions & { readonly json?: boolean },
+): void {
+  const reports = files.flatMap((file) => readReports(file).map((report) => ({ file, ...report })));
   const admin = openServerAdmin(existingState('server', options));
   try {
-    const checked = reports.map(({ joinId, evidence: { request, answer } }) => {
-      try {
-        if (answer === null) throw new CpnsError('answer-invalid', 'its home has not answered yet');
-        return { holds: true as const, ...admin.checkReport(fromHex(request), fromHex(answer)) };
-      } catch (error) {
-        const status = statusOfError(error);
-        if (status === 'internal') throw error;
-        return { holds: false as const, joinId, status };
-      }
-    });
-    print(options.json, checked, () => checked.map(inWords).join('\n'));
-    if (checked.some(({ holds }) => !holds))
+    const checked = withoutCopies(reports.map((report) => check(admin, report)));
+    print(options.json, checked, () => [...checked.map(inWords), ...inAll(checked)].join('\n'));
+    if (checked.some((each) => 'holds' in each && !each.holds))
       throw new CpnsError(
         'answer-invalid',
         'not all of it holds: somebody else’s operator, or not what was sent',
@@ -53,18 +55,51 @@ export function serverReport(file: string, options: RoleOptions & { readonly jso
   }
 }
 
-type Checked =
-  | ({ readonly holds: true } & ReturnType<ReturnType<typeof openServerAdmin>['checkReport']>)
-  | { readonly holds: false; readonly joinId: string; readonly status: keyof typeof STATUSES };
+type ServerAdmin = ReturnType<typeof openServerAdmin>;
+type Found = v.InferOutput<typeof Report> & { readonly file: string };
+
+function check(admin: ServerAdmin, { file, joinId, evidence: { request, answer } }: Found): Checked {
+  try {
+    if (answer === null) throw new CpnsError('answer-invalid', 'its home has not answered yet');
+    return { file, holds: true, ...admin.checkReport(fromHex(request), fromHex(answer)) };
+  } catch (error) {
+    const status = statusOfError(error);
+    if (status === 'internal') throw error;
+    return { file, holds: false, joinId, status };
+  }
+}
+
+/** A report is about one join, by the evidence and not by what the file calls it: whoever hands it in twice asked once. */
+function withoutCopies(checked: readonly Checked[]): readonly Checked[] {
+  const counted = new Map<string, string>();
+  return checked.map((report) => {
+    if (!('holds' in report) || !report.holds) return report;
+    const { file, joinId } = report;
+    const sameAs = counted.get(joinId);
+    if (sameAs === undefined) counted.set(joinId, file);
+    return sameAs === undefined ? report : { file, joinId, sameAs };
+  });
+}
 
 function inWords(report: Checked): string {
-  if (!report.holds) return `FAIL  ${report.joinId.slice(0, 8)}  ${STATUSES[report.status].sentence}`;
-  const { joinId, gateway, home, pne, claimedPnName, refusedAt } = report;
+  const id = report.joinId.slice(0, 8);
+  if ('sameAs' in report) return `same  ${id}  ${inert(report.file)}: same report as ${inert(report.sameAs)}`;
+  if (!report.holds) return `FAIL  ${id}  ${inert(report.file)}: ${STATUSES[report.status].sentence}`;
+  const { gateway, home, pne, claimedPnName, refusedAt } = report;
   return [
-    `ok    ${joinId.slice(0, 8)}  gateway "${gateway.label}" of ${gateway.user} (${gateway.gatewayId}) wanted PNE ${pne.slice(0, 16)} of ${home.user}`,
+    `ok    ${id}  gateway "${gateway.label}" of ${gateway.user} (${gateway.gatewayId}) wanted PNE ${pne.slice(0, 16)} of ${home.user}`,
     `      for "${claimedPnName}"; its home ${home.gatewayId} said no at ${formatTime(refusedAt)}`,
     `      to shut the gateway out: cpns server gateway revoke ${gateway.gatewayId}`,
   ].join('\n');
+}
+
+/** Of one there is nothing to count. */
+function inAll(checked: readonly Checked[]): readonly string[] {
+  const [held, failed] = [true, false].map(
+    (holds) => checked.filter((each) => 'holds' in each && each.holds === holds).length,
+  );
+  const copies = checked.filter((each) => 'sameAs' in each).length;
+  return checked.length > 1 ? [`in all: ${held} ok, ${copies} same, ${failed} FAIL`] : [];
 }
 
 function readReports(file: string): v.InferOutput<typeof Reports> {

@@ -151,12 +151,14 @@ function key(): Command {
 
 function report(): Command {
   const command = withJson(withState(new Command('report')))
-    .argument('<file>', 'from `cpns gateway reports --json`, or the console of a gateway')
-    .description('verify what a user reported: who asked for whose PNE, by the signatures alone')
-    .action(async (file, options) =>
-      (await import('../actions/server-report.ts')).serverReport(file, options),
+    .argument('<file...>', 'from `cpns gateway reports --json`, or the console of a gateway')
+    .description(
+      'verify what users reported: who asked for whose PNE, by the signatures alone; copies count once',
+    )
+    .action(async (files, options) =>
+      (await import('../actions/server-report.ts')).serverReport(files, options),
     );
-  return examples(command, 'cpns server report reports.json');
+  return examples(command, 'cpns server report reports.json', 'cpns server report cpns-report-*.json');
 }
 
 function clock(): Command {
