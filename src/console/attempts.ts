@@ -1,9 +1,9 @@
 /**
- * How soon somebody may try a password again: each wrong one doubles the wait of its address, and all addresses together
- * have a budget. Owns the counting; time is an argument. Whoever uses all of it up keeps the owner from the password, never
- * from a one-time link, whose secret nobody guesses.
+ * How soon somebody may try to log in again: each wrong try doubles the wait of its address, and all addresses together
+ * have a budget where there is something to guess. Owns the counting; time is an argument. Whoever uses all of it up keeps the
+ * owner from the password, never from a passkey or a one-time link, which nobody guesses.
  */
-import { Buckets } from '../https/server-limits.ts';
+import { type BucketPolicy, Buckets } from '../https/server-limits.ts';
 
 /** Wrong ones without a wait: fingers slip. */
 const FREE = 3;
@@ -11,8 +11,8 @@ const LONGEST_WAIT_MS = 15 * 60_000;
 /** After so long without an attempt an address starts anew. */
 const FORGOTTEN_MS = 24 * 3_600_000;
 const MAX_NAMES = 1_024;
-/** Attempts of everybody: ten at once, then four a minute. In a year two million, of a password of ten letters or more. */
-const ALL = { burst: 10, perSecond: 4 / 60 };
+/** Passwords of everybody: ten at once, then four a minute. In a year two million, of ten letters or more. */
+export const PASSWORDS = { burst: 10, perSecond: 4 / 60 };
 
 interface Failures {
   count: number;
@@ -21,7 +21,12 @@ interface Failures {
 
 export class LoginAttempts {
   readonly #failures = new Map<string, Failures>();
-  readonly #all = new Buckets(ALL);
+  readonly #all: Buckets | undefined;
+
+  /** @param all of all addresses together; without it each is for itself */
+  constructor(all?: BucketPolicy) {
+    this.#all = all && new Buckets(all);
+  }
 
   /** Before an attempt. @param name of the address @returns seconds to wait; 0: go on */
   begin(name: string, nowMs: number): number {
@@ -32,7 +37,7 @@ export class LoginAttempts {
       const leftMs = known.atMs + waitMs - nowMs;
       if (leftMs > 0) return Math.ceil(leftMs / 1_000);
     }
-    return this.#all.take('', nowMs);
+    return this.#all?.take('', nowMs) ?? 0;
   }
 
   failed(name: string, nowMs: number): void {

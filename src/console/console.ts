@@ -15,7 +15,7 @@ import type { TraceEvent } from '../nodes/trace.ts';
 import { parseSign1 } from '../security/cose.ts';
 import { Api } from './api.ts';
 import type { ConsoleGateway } from './api-types.ts';
-import { LoginAttempts } from './attempts.ts';
+import { LoginAttempts, PASSWORDS } from './attempts.ts';
 import { consoleCertificate } from './certificate.ts';
 import { Enrolments } from './enrolments.ts';
 import { readPages } from './files.ts';
@@ -127,7 +127,7 @@ export class Console {
       subscriptions: this.#subscriptions,
       push: this.#push,
       pushHosts: config.pushHosts,
-      attempts: new LoginAttempts(),
+      attempts: new LoginAttempts(PASSWORDS),
       enrolments: this.#enrolments,
       hasPnePage: this.#pages.hasPne,
       fingerprint: this.#certificate.fingerprint,

@@ -29,7 +29,7 @@ export class PasskeyApi {
   readonly #parts: ApiParts;
   readonly #begin: (before: Session | undefined) => ApiAnswer;
   readonly #challenges = new Challenges();
-  /** Apart from the password's: whoever guesses at that keeps nobody from a passkey. */
+  /** Apart from the password's, and of each address alone: whoever tries all day keeps nobody else from a passkey. */
   readonly #attempts = new LoginAttempts();
 
   /** @param begin a session, in the place of the one that the browser has */

@@ -263,6 +263,21 @@ describe('passkeys at the console’s server', function () {
     assert.equal((await post('login-password', { password: PASSWORD })).http, 200);
   });
 
+  it('whoever tries from many addresses keeps nobody else from a passkey', async () => {
+    const mine = new SoftAuthenticator(-7, 0);
+    await add(mine, await site.login());
+    const headers = { origin: site.origin, 'content-type': 'application/json', 'x-cpns-console': '1' };
+    const seen = new Set<number>();
+    for (let i = 0; i < 15; i++) {
+      const junk = JSON.stringify(new SoftAuthenticator().login(said('AAAA')));
+      const localAddress = `127.0.0.${10 + Math.floor(i / 3)}`;
+      const there = { headers, localAddress, agent: false } as const;
+      seen.add((await site.send('POST', '/api/login-passkey', there, junk)).http);
+    }
+    assert.deepEqual([...seen], [401]);
+    assert.equal((await login(mine)).http, 200);
+  });
+
   it('a file that is something else is said at the start, with its name', async () => {
     await site.console.close();
     writeFileSync(join(site.stateDir, 'console-passkeys.json'), '{"passkeys":[]}');
