@@ -12,6 +12,8 @@ import { addressName, Buckets, Counts } from '../https/server-limits.ts';
 const MAX_HEADER_BYTES = 8_192;
 const HEADERS_MS = 10_000;
 const REQUEST_MS = 15_000;
+/** How late either may be noticed. */
+const CHECKED_EVERY_MS = 1_000;
 const KEEP_ALIVE_MS = 30_000;
 /** An answer that is complete has to be read within this: a few files of a page over a bad radio. */
 const READ_MS = 60_000;
@@ -61,6 +63,7 @@ export async function openPageHttps(
       maxHeaderSize: MAX_HEADER_BYTES,
       headersTimeout: HEADERS_MS,
       requestTimeout: REQUEST_MS,
+      connectionsCheckingInterval: CHECKED_EVERY_MS,
       keepAliveTimeout: KEEP_ALIVE_MS,
     },
     taken,
@@ -84,12 +87,15 @@ function secureContext({ keyPem, certPem }: PageTls) {
   return { key: keyPem, cert: certPem, minVersion: 'TLSv1.3' } as const;
 }
 
-/** Whoever does not read what it asked for would hold its connection for ever. An event stream, which goes on, is left alone. */
+/**
+ * Whoever does not read what it asked for would hold its connection for ever. An event stream is left alone while it goes on;
+ * once it has ended it is an answer like any other.
+ */
 function cutUnread(response: ServerResponse, withinMs: number): void {
-  const late = setTimeout(() => {
+  const look = setInterval(() => {
     if (response.writableEnded) response.destroy();
   }, withinMs).unref();
-  response.once('close', () => clearTimeout(late));
+  response.once('close', () => clearInterval(look));
 }
 
 /** Connections by address, before TLS has cost anything. */

@@ -30,7 +30,10 @@ describe('connections to a page’s server', function () {
       one,
       async ({ url }, response) => {
         if (url === '/endless') response.write('data: here\n\n');
-        else response.end(url === '/long' ? LONG : 'short');
+        else if (url === '/ends') {
+          response.write(LONG);
+          setTimeout(() => response.end(), 2.5 * WITHIN_MS);
+        } else response.end(url === '/long' ? LONG : 'short');
       },
       WITHIN_MS,
     );
@@ -67,6 +70,30 @@ describe('connections to a page’s server', function () {
     while (!(await isFree())) assert.ok(performance.now() - startedAt < 20 * WITHIN_MS, 'held');
     deaf.destroy();
   });
+
+  it('so does who does not read the end of an answer that went on', async () => {
+    const deaf = ask('/ends').pause();
+    await new Promise((resolve) => deaf.once('secureConnect', resolve));
+    await new Promise((resolve) => setTimeout(resolve, 2 * WITHIN_MS));
+    const startedAt = performance.now();
+    while (!(await isFree())) assert.ok(performance.now() - startedAt < 20 * WITHIN_MS, 'held');
+    deaf.destroy();
+  });
+
+  it('who says what it wants slowly, or nothing at all, is cut when its time is over and not much later', async () => {
+    const drip = ['GET / HTTP/1.1\r\nhost: localhost\r\n', 'x-a: b\r\n'] as const;
+    for (const [first, more] of [drip, ['', '']] as const) {
+      const slow = connect({ host: '127.0.0.1', port: server.port, rejectUnauthorized: false });
+      slow.on('error', () => {}).resume();
+      slow.write(first);
+      const startedAt = performance.now();
+      const dripping = setInterval(() => slow.write(more), 1_000);
+      await new Promise((resolve) => slow.once('close', resolve));
+      clearInterval(dripping);
+      // Ten seconds, as the operator's server has it; unless somebody looks, it is thirty.
+      assert.ok(performance.now() - startedAt < 25_000);
+    }
+  }).timeout(80_000);
 
   it('an answer that goes on is left alone', async () => {
     const stream = ask('/endless');
