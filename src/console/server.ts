@@ -19,6 +19,7 @@ import type { Streams } from './streams.ts';
 
 const MAX_BODY_BYTES = 4_096;
 const MAX_CONNECTIONS = 64;
+const MAX_PAGE_CHARS = 64;
 
 export interface ConsoleServerOptions {
   readonly listen: ListenAddress;
@@ -62,7 +63,7 @@ class Front {
   async #route(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { isOwnHost, pages, sessions, streams, api, view, nowMs } = this.#options;
     const method = request.method ?? '';
-    const [path = ''] = (request.url ?? '').split('?');
+    const [path = '', query] = (request.url ?? '').split('?');
     const address = addressName(request.socket.remoteAddress);
     const waitSeconds = this.#requests.take(address, performance.now());
     if (waitSeconds > 0) throw new RefusedError('too-many-requests', waitSeconds);
@@ -74,7 +75,7 @@ class Front {
       const session = who();
       if (name === 'greeting') return sendJson(response, 200, api.greeting());
       if (!session) throw new CpnsError('not-authenticated');
-      if (name === 'events') return streams.add(response, session, COMMON_HEADERS);
+      if (name === 'events') return streams.add(response, session, pageOf(query), COMMON_HEADERS);
       if (name === 'state') return sendJson(response, 200, view());
       const download = api.download(name);
       if (download) return sendDownload(response, download);
@@ -90,6 +91,11 @@ class Front {
   }
 }
 
+/** How a page names itself when it asks for its stream once more. */
+function pageOf(query: string | undefined): string | undefined {
+  return new URLSearchParams(query).get('page')?.slice(0, MAX_PAGE_CHARS);
+}
+
 function sendDownload(response: ServerResponse, { fileName, text }: Download): void {
   const disposition = `attachment; filename="${fileName}"`;
   sendText(response, 200, text, { 'content-disposition': disposition });
@@ -99,14 +105,15 @@ function sendDownload(response: ServerResponse, { fileName, text }: Download): v
 async function readJson(request: IncomingMessage): Promise<unknown> {
   const chunks: Buffer[] = [];
   let length = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    length += chunk.length;
-    if (length > MAX_BODY_BYTES) throw new CpnsError('oversize');
-    chunks.push(chunk);
-  }
   try {
+    for await (const chunk of request as AsyncIterable<Buffer>) {
+      length += chunk.length;
+      if (length > MAX_BODY_BYTES) throw new CpnsError('oversize');
+      chunks.push(chunk);
+    }
     return JSON.parse(Buffer.concat(chunks).toString('utf8'));
-  } catch {
-    throw new CpnsError('malformed');
+  } catch (error) {
+    // No JSON, or whoever sent it went away halfway, which is no failure of ours.
+    throw error instanceof CpnsError ? error : new CpnsError('malformed');
   }
 }

@@ -19,6 +19,7 @@ const RETRY_MS = 2_000;
 interface Stream {
   readonly response: ServerResponse;
   readonly session: Session;
+  readonly page: string | undefined;
 }
 
 export class Streams {
@@ -40,13 +41,28 @@ export class Streams {
     return this.#streams.size;
   }
 
-  /** Takes over an answer whose head is still to be written. @throws CpnsError busy, shutting-down */
-  add(response: ServerResponse, session: Session, headers: Readonly<Record<string, string>>): void {
+  /**
+   * Takes over an answer whose head is still to be written.
+   * @param page how it names itself; the stream that it had before is over, be it that nobody has noticed yet: a phone that
+   * went out of reach tells nobody
+   * @throws CpnsError busy, shutting-down
+   */
+  add(
+    response: ServerResponse,
+    session: Session,
+    page: string | undefined,
+    headers: Readonly<Record<string, string>>,
+  ): void {
     if (this.#isClosed) throw new CpnsError('shutting-down');
+    for (const stream of this.#streams)
+      if (page !== undefined && stream.page === page && stream.session === session) {
+        this.#streams.delete(stream);
+        stream.response.destroy();
+      }
     const ofSession = [...this.#streams].filter((stream) => stream.session === session);
     if (this.#streams.size >= MAX_STREAMS || ofSession.length >= MAX_STREAMS_PER_SESSION)
       throw new CpnsError('busy', 'too many pages are open');
-    const stream = { response, session };
+    const stream = { response, session, page };
     const first = this.#message();
     this.#streams.add(stream);
     const end = () => response.end();

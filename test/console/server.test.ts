@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { request } from 'node:https';
 import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import { connect } from 'node:tls';
@@ -357,6 +358,43 @@ describe('the console’s server', function () {
         assert.equal(http, 200);
         assert.match(text, /^retry: 2000\n\ndata: \{"gateway":/);
       }
+    });
+
+    it('a page that comes back has its stream in the place of the one that was lost', async () => {
+      const session = await site.login();
+      /** @returns the status, and when an answer that goes on is cut */
+      const stream = (page: number, { cookie } = session) =>
+        new Promise<{ readonly http: number; readonly cut: Promise<unknown> }>((resolve, reject) => {
+          const headers = { host: `localhost:${site.console.port}`, cookie };
+          const options = { rejectUnauthorized: false, agent: false, headers } as const;
+          const path = `https://127.0.0.1:${site.console.port}/api/events?page=${page}`;
+          const asked = request(path, options, (response) => {
+            const cut = new Promise((done) => response.resume().on('error', () => done('cut')));
+            resolve({ http: response.statusCode ?? 0, cut });
+          });
+          asked.on('error', reject).end();
+        });
+      const lost = await stream(0);
+      for (const page of [1, 2, 3]) assert.equal((await stream(page)).http, 200);
+      assert.equal((await stream(4)).http, 503);
+      for (let i = 0; i < 3; i++) assert.equal((await stream(0)).http, 200);
+      assert.equal(await lost.cut, 'cut');
+      // Another one's page of that name is another page.
+      const theirs = await stream(0, await site.login());
+      const late = new Promise((resolve) => setTimeout(resolve, 300, 'open'));
+      assert.equal((await stream(0)).http, 200);
+      assert.equal(await Promise.race([theirs.cut, late]), 'open');
+    });
+
+    it('who goes away halfway through a request is no failure of the gateway', async () => {
+      const { port } = site.console;
+      const gone = connect({ host: '127.0.0.1', port, rejectUnauthorized: false }).on('error', () => {});
+      const head = ['POST /api/login-link HTTP/1.1', `host: localhost:${port}`, `origin: ${site.origin}`];
+      const rest = ['x-cpns-console: 1', 'content-type: application/json', 'content-length: 100'];
+      gone.write([...head, ...rest, '', '{'].join('\r\n'));
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      gone.destroy();
+      assert.equal((await site.get('/api/greeting')).http, 200);
     });
 
     it('an event stream ends when its session is idle, and says nothing more to it', async () => {

@@ -5,6 +5,8 @@
 import type { ConsoleView, RefusalView } from '../../console/view.ts';
 
 const AGAIN_MS = 2_000;
+/** By which the gateway knows that a stream takes the place of the one that was lost. */
+const STREAM = `/api/events?page=${crypto.randomUUID()}`;
 
 export class Refused extends Error {
   override readonly name = 'Refused';
@@ -70,7 +72,7 @@ let dial = (): void => {};
 export function listen({ onView, onStream, onLoggedOut }: Listener): void {
   hangUp();
   let isOver = false;
-  const source = new EventSource('/api/events');
+  const source = new EventSource(STREAM);
   hangUp = () => {
     isOver = true;
     source.close();
