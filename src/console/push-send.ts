@@ -44,6 +44,8 @@ export function sendPush({ url, isNamed }: PushTarget, post: PushPost, ca?: stri
       },
     );
     sent.on('error', reject);
+    // Also of a service that begins to speak another protocol, of which there is neither answer nor error.
+    sent.on('close', () => reject(new Error('no answer')));
     sent.end(body);
   });
 }

@@ -42,7 +42,9 @@ export class PushService {
         const { method = '', url: path = '', headers } = request;
         this.received.push({ method, path, headers, body: Buffer.concat(chunks) });
         const status = this.answers.length > 1 ? this.answers.shift() : this.answers[0];
-        response.writeHead(status ?? 500, { location: 'https://localhost/elsewhere' }).end('x'.repeat(64));
+        const elsewhere = { location: 'https://localhost/elsewhere' };
+        const other = { connection: 'Upgrade', upgrade: 'another-protocol' };
+        response.writeHead(status ?? 500, status === 101 ? other : elsewhere).end('x'.repeat(64));
       });
     });
   }

@@ -266,6 +266,10 @@ describe('push messages of the console', function () {
     service.answers = [307];
     assert.match((await site.post('push-trial', { id }, session)).json.result, /HTTP 307/);
     assert.equal(service.received.at(-1)?.path.startsWith('/push/'), true);
+    // Nor is one that wants to speak something else.
+    service.answers = [101];
+    const other = await site.post('push-trial', { id }, session);
+    assert.equal(other.json.result, 'the push service was not reached');
     await site.post('push-remove', { id }, session);
     assert.deepEqual(await browsers(), []);
     assert.equal((await site.post('push-trial', { id }, session)).http, 404);
