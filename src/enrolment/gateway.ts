@@ -9,8 +9,13 @@ import type { Status } from '../base/statuses.ts';
 import type { MachineDefinition, Step, TransitionTable } from '../establishment/machine.ts';
 import { type CloseOutput, checked, closeWith, ENDS, endStatus, known } from '../establishment/session.ts';
 import type { CoseKey } from '../messages/common.ts';
-import { EnrolAck, EnrolClaimPayload, EnrolmentRequest, EnrolOfferPayload } from '../messages/enrolment.ts';
-import { Waiting } from '../messages/setup.ts';
+import {
+  EnrolAck,
+  EnrolClaimPayload,
+  EnrolComparison,
+  EnrolmentRequest,
+  EnrolOfferPayload,
+} from '../messages/enrolment.ts';
 import { assembleSign1, parseSign1 } from '../security/cose.ts';
 import { publicKeyOf, thumbprintOf } from '../security/cose-key.ts';
 import { deriveHomeRms } from '../security/key-schedule.ts';
@@ -105,6 +110,8 @@ export interface GatewayEnrolSession {
    * shows there is none, and its user is asked.
    */
   readonly expectedThumbprint: Bytes | undefined;
+  /** 16 random bytes of this session, that nobody knows before there is a claim. */
+  readonly salt: Bytes;
   opening?: { readonly th1: Bytes; readonly prk1: Bytes; readonly openG: Bytes; readonly openP: Bytes };
   e1?: Bytes;
   pne?: EnrolledPne;
@@ -132,7 +139,7 @@ export type GatewayEnrolOutput =
   | { readonly kind: 'sign'; readonly message: Bytes }
   | {
       readonly kind: 'send';
-      readonly message: 'EnrolOffer' | 'Waiting' | 'EnrolReceipt';
+      readonly message: 'EnrolOffer' | 'EnrolComparison' | 'EnrolReceipt';
       readonly body: Bytes;
     }
   /** Asks the user whether this PNE shows the same six digits, which it does from then on; answered by `compared`. */
@@ -168,7 +175,7 @@ function sendOffer(session: GatewayEnrolSession, input: On<'signed'>): EnrolStep
 /** E2: that it opened proves the code; its key must be the one the code was printed for, where the PNE showed it. */
 function takeClaim(session: GatewayEnrolSession, { body }: BodyInput): EnrolStep {
   return checked(() => {
-    const { primitives } = session;
+    const { primitives, salt } = session;
     const { th1, prk1, openG, openP } = known(session.opening);
     const e1 = known(session.e1);
     const claimed = EnrolClaimPayload.decode(parseSign1(body).payload);
@@ -192,8 +199,8 @@ function takeClaim(session: GatewayEnrolSession, { body }: BodyInput): EnrolStep
     if (expected) return postClaim(session);
     return goTo(
       'comparing',
-      { kind: 'compare', digits: comparedDigits(primitives, th1, body), pne: session.pne },
-      { kind: 'send', message: 'Waiting', body: Waiting.encode({ status: 'awaiting-user' }) },
+      { kind: 'compare', digits: comparedDigits(primitives, th1, body, salt), pne: session.pne },
+      { kind: 'send', message: 'EnrolComparison', body: EnrolComparison.encode({ salt }) },
     );
   });
 }

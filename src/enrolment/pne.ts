@@ -13,11 +13,11 @@ import type { CoseKey } from '../messages/common.ts';
 import {
   EnrolAck,
   EnrolClaimPayload,
+  EnrolComparison,
   EnrolOfferPayload,
   EnrolReceiptPayload,
 } from '../messages/enrolment.ts';
 import { parseHomeAddress } from '../messages/home-address.ts';
-import { Waiting } from '../messages/setup.ts';
 import { assembleSign1, parseSign1 } from '../security/cose.ts';
 import { gatewayIdOf, publicKeyOf, thumbprintOf } from '../security/cose-key.ts';
 import { verifyCredential } from '../security/credential.ts';
@@ -31,7 +31,7 @@ export type PneEnrolState =
   | 'opening'
   | 'awaiting-offer' // E1
   | 'signing-claim'
-  | 'comparing' // until the gateway says that it asks its user
+  | 'comparing' // until the gateway says that it asks its user, and by what salt
   | 'showing-digits' // E3, while that user compares
   | 'awaiting-receipt' // E3
   | 'done'
@@ -41,7 +41,7 @@ type Kind =
   | 'opened'
   | 'EnrolOffer'
   | 'signed'
-  | 'Waiting'
+  | 'EnrolComparison'
   | 'EnrolReceipt'
   | 'Abort'
   | 'failed'
@@ -63,10 +63,10 @@ export const PNE_ENROL_TABLE: TransitionTable<PneEnrolState, Kind, Action> = {
   'signing-claim': { ...ENDS, signed: { do: 'sendClaim', to: ['comparing', 'awaiting-receipt'] } },
   comparing: {
     ...ENDS,
-    Waiting: { do: 'showDigits', to: ['showing-digits', 'closed'] },
+    EnrolComparison: { do: 'showDigits', to: ['showing-digits', 'closed'] },
     EnrolReceipt: { do: 'takeReceipt', to: ['done', 'closed'] },
   },
-  // No second Waiting: each would put the deadline off.
+  // No second EnrolComparison: each would put the deadline off.
   'showing-digits': { ...ENDS, EnrolReceipt: { do: 'takeReceipt', to: ['done', 'closed'] } },
   'awaiting-receipt': { ...ENDS, EnrolReceipt: { do: 'takeReceipt', to: ['done', 'closed'] } },
   done: {},
@@ -109,7 +109,7 @@ export interface PneEnrolSession {
 
 export type PneEnrolInput =
   | { readonly kind: 'opened'; readonly th1: Bytes; readonly prk1: Bytes }
-  | { readonly kind: 'EnrolOffer' | 'Waiting' | 'EnrolReceipt' | 'Abort'; readonly body: Bytes }
+  | { readonly kind: 'EnrolOffer' | 'EnrolComparison' | 'EnrolReceipt' | 'Abort'; readonly body: Bytes }
   | { readonly kind: 'signed'; readonly signature: Bytes }
   | { readonly kind: 'failed' | 'linkClosed'; readonly status: Status }
   | { readonly kind: 'timeout' | 'stop' };
@@ -201,16 +201,13 @@ function sendClaim(session: PneEnrolSession, input: On<'signed'>): EnrolStep {
   return goTo('comparing', send);
 }
 
-/**
- * The gateway has E2 and asks its user. Not before: whoever saw the digits while E2 is held up on its way could make one of
- * its own that leads to the same ones.
- */
+/** The gateway has E2 and asks its user: now it says what was missing to the digits. */
 function showDigits({ primitives, opening, e2 }: PneEnrolSession, { body }: BodyInput): EnrolStep {
   return checked(() => {
-    Waiting.decode(body);
+    const { salt } = EnrolComparison.decode(body);
     return goTo('showing-digits', {
       kind: 'compare',
-      digits: comparedDigits(primitives, known(opening).th1, known(e2)),
+      digits: comparedDigits(primitives, known(opening).th1, known(e2), salt),
     });
   });
 }

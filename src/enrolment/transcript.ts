@@ -13,9 +13,13 @@ export function receiptTranscript(primitives: Primitives, th1: Bytes, e1: Bytes,
   return primitives.sha256(encodeCbor([th1, e1, e2]));
 }
 
-/** What both sides show before a code of the gateway's makes a PNE its user's: six digits of SHA-256(th1 ‖ E2). */
-export function comparedDigits(primitives: Primitives, th1: Bytes, e2: Bytes): string {
-  const hash = primitives.sha256(th1, e2);
+/**
+ * What both sides show before a code of the gateway's makes a PNE its user's: six digits of SHA-256(th1 ‖ E2 ‖ salt). Whoever
+ * makes E2 can't aim at any, since the salt is the gateway's and unknown until it has E2.
+ * @param salt 16 bytes
+ */
+export function comparedDigits(primitives: Primitives, th1: Bytes, e2: Bytes, salt: Bytes): string {
+  const hash = primitives.sha256(th1, e2, salt);
   const number = new DataView(hash.buffer, hash.byteOffset).getUint32(0);
   return String(number % 1_000_000).padStart(6, '0');
 }

@@ -17,6 +17,7 @@ import {
   CredentialRequest,
   EnrolAck,
   EnrolClaimPayload,
+  EnrolComparison,
   EnrolmentBegin,
   EnrolmentNonce,
   EnrolmentReceipt,
@@ -73,7 +74,10 @@ export const CATALOGUE: readonly Chapter[] = [
       Waiting,
     ],
   },
-  { title: 'Enrolment', messages: [EnrolOfferPayload, EnrolClaimPayload, EnrolReceiptPayload, EnrolAck] },
+  {
+    title: 'Enrolment',
+    messages: [EnrolOfferPayload, EnrolClaimPayload, EnrolComparison, EnrolReceiptPayload, EnrolAck],
+  },
   { title: 'Resumption', messages: [Resume, Resumed, FreshnessPayload] },
   {
     title: 'HTTPS API',

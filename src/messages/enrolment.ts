@@ -62,6 +62,13 @@ export const EnrolClaimPayload = message(
 );
 export type EnrolClaimPayload = TypeOf<typeof EnrolClaimPayload>;
 
+export const EnrolComparison = message(
+  'EnrolComparison',
+  { doc: 'type 24: the gateway has E2 and asks its user to compare digits', section: '7.2' },
+  map({ salt: field(1, bytes({ length: 16 }), "the gateway's, kept to itself until it has E2") }),
+);
+export type EnrolComparison = TypeOf<typeof EnrolComparison>;
+
 export const EnrolReceiptPayload = message(
   'EnrolReceiptPayload',
   {

@@ -32,6 +32,7 @@ export const MESSAGE_TYPES = {
   EnrolClaim: row(21, 'pne'),
   EnrolReceipt: row(22, 'gateway'),
   EnrolAck: row(23, 'pne'),
+  EnrolComparison: row(24, 'gateway'),
   Resume: row(30, 'central'),
   Resumed: row(31, 'peripheral'),
   Freshness: row(32, 'gateway'),

@@ -8,10 +8,11 @@ import {
 import { PNE_ENROL_MACHINE, type PneEnrolInput, type PneEnrolState } from '../../src/enrolment/pne.ts';
 import { receiptTranscript } from '../../src/enrolment/transcript.ts';
 import { Machine } from '../../src/establishment/machine.ts';
-import { EnrolAck, EnrolReceiptPayload } from '../../src/messages/enrolment.ts';
-import { Waiting } from '../../src/messages/setup.ts';
+import { EnrolAck, EnrolComparison, EnrolReceiptPayload } from '../../src/messages/enrolment.ts';
 import { coseKeyOf } from '../../src/security/cose-key.ts';
 import { NOW, PRIMITIVES, type STRANGER, Table } from '../establishment/bench.ts';
+
+export const SALT = new Uint8Array(16).fill(5);
 
 export interface Out {
   readonly kind: string;
@@ -65,7 +66,7 @@ export class Enrolment {
       nonce: new Uint8Array(16),
     };
     const expectedThumbprint = this.codeOf === 'pne' ? this.expected : undefined;
-    const session = { primitives: PRIMITIVES, offer, expectedThumbprint };
+    const session = { primitives: PRIMITIVES, offer, expectedThumbprint, salt: SALT };
     return new Machine<object, GatewayEnrolState, GatewayEnrolInput, Out, string>(
       GATEWAY_ENROL_MACHINE as never,
       session,
@@ -180,8 +181,8 @@ export const GATEWAY_STATES: readonly GatewayEnrolState[] = [
 
 /** The gateway's, once it has E2 under a code that it shows. */
 export const ASKS_ITS_USER: PneEnrolInput = {
-  kind: 'Waiting',
-  body: Waiting.encode({ status: 'awaiting-user' }),
+  kind: 'EnrolComparison',
+  body: EnrolComparison.encode({ salt: SALT }),
 };
 
 /** A PNE that has taken some steps. @param codeOf who shows the code */

@@ -69,7 +69,7 @@ const gatewaySays: readonly (readonly string[])[] = [
   ['persistEnrolled', 'send EnrolReceipt'],
   ['persistAcknowledged', 'enrolled', 'close ok'],
 ];
-const PNE_KINDS = ['opened', 'EnrolOffer', 'signed', 'EnrolReceipt', 'Waiting'] as const;
+const PNE_KINDS = ['opened', 'EnrolOffer', 'signed', 'EnrolReceipt', 'EnrolComparison'] as const;
 const GATEWAY_KINDS = ['opened', 'signed', 'EnrolClaim', 'receipt', 'EnrolAck'] as const;
 const END_KINDS = ['Abort', 'failed', 'timeout', 'linkClosed', 'stop'] as const;
 
@@ -115,16 +115,16 @@ checkTable<object, PneEnrolState, PneEnrolInput, Out, string, PneBench>(PNE_ENRO
     },
     {
       at: 'comparing',
-      on: 'Waiting',
+      on: 'EnrolComparison',
       input: () => ASKS_ITS_USER,
       to: 'showing-digits',
       says: ['compare'],
     },
     {
       at: 'comparing',
-      on: 'Waiting',
+      on: 'EnrolComparison',
       when: 'malformed',
-      input: () => ({ kind: 'Waiting', body: GARBAGE }),
+      input: () => ({ kind: 'EnrolComparison', body: GARBAGE }),
       to: 'closed',
       says: ['close malformed, abort'],
     },
@@ -166,7 +166,7 @@ checkTable<object, GatewayEnrolState, GatewayEnrolInput, Out, string, GatewayBen
         bench: () => gatewayOf('gateway', ...GATEWAY_STEPS.slice(0, 2)),
         input: ({ world }) => ({ kind: 'EnrolClaim', body: claimOf(world) }),
         to: 'comparing',
-        says: ['compare', 'send Waiting'],
+        says: ['compare', 'send EnrolComparison'],
       },
       {
         at: 'comparing',

@@ -177,6 +177,7 @@ export const SAMPLES: readonly Sample[] = [
     { thumbprint, gatewayId, userLabel: 'u', epoch: 1, serverTime: 0 },
     { thumbprint, gatewayId, userLabel: t(24), epoch: MAX, serverTime: MAX },
   ),
+  sample(enrolment.EnrolComparison, { salt: b(16) }, { salt: b(16) }),
   sample(enrolment.EnrolAck, { status: 'ok' }, { status: 'timeout' }),
   sample(resumption.Resume, { pnId, version: 0 }, { pnId, version: MAX, serverKeysIssuedAt: MAX }),
   sample(

@@ -33,6 +33,7 @@ export function startPairing(
     GATEWAY_ENROL_MACHINE,
     {
       ...{ primitives: world.primitives, expectedThumbprint: purpose.thumbprintPrefix },
+      salt: new Uint8Array(16),
       offer: {
         ...{ gatewayKey: coseKeyOf(gateway.signer.publicKey), rootKey: coseKeyOf(operator.root.publicKey) },
         ...{

@@ -7,6 +7,7 @@ import { claimTranscript, comparedDigits, receiptTranscript } from '../../src/en
 import {
   EnrolAck,
   EnrolClaimPayload,
+  EnrolComparison,
   EnrolmentRequest,
   EnrolOfferPayload,
   EnrolReceiptPayload,
@@ -93,12 +94,17 @@ function enrolment(arrangement: Arrangement) {
     serverTime: SERVER_TIME,
   });
   const e4 = EnrolAck.encode({ status: 'ok' });
+  const comparison = {
+    salt: fixedBytes('comparison salt', 16),
+    digits: comparedDigits(primitives, th1, e2.sign1, fixedBytes('comparison salt', 16)),
+    body: EnrolComparison.encode({ salt: fixedBytes('comparison salt', 16) }),
+  };
+  const mirrored = arrangement === 'mirrored';
   const salt = fixedBytes('enrolment salt', 3);
   return {
-    code:
-      arrangement === 'mirrored'
-        ? createEnrolmentCode(primitives, 'gateway', thumbprintOf(primitives, gw1.publicKey), secret)
-        : createEnrolmentCode(primitives, 'pne', pneThumbprint, secret),
+    code: mirrored
+      ? createEnrolmentCode(primitives, 'gateway', thumbprintOf(primitives, gw1.publicKey), secret)
+      : createEnrolmentCode(primitives, 'pne', pneThumbprint, secret),
     secret,
     salt,
     findTag: findTag(primitives, secret, salt),
@@ -112,13 +118,15 @@ function enrolment(arrangement: Arrangement) {
     p2g,
     e1: { ...e1, ...record('EnrolOffer', e1.sign1, g2p, 0) },
     e2: { ...e2, ...record('EnrolClaim', e2.sign1, p2g, 0) },
-    comparedDigits: comparedDigits(primitives, th1, e2.sign1),
+    ...(mirrored && {
+      comparison: { ...comparison, ...record('EnrolComparison', comparison.body, g2p, 1) },
+    }),
     https: {
       path: 'enrolments/{nonce}',
       nonce,
       body: EnrolmentRequest.encode({ openG, openP, offer: e1.sign1, claim: e2.sign1 }),
     },
-    e3: { ...e3, ...record('EnrolReceipt', e3.sign1, g2p, 1) },
+    e3: { ...e3, ...record('EnrolReceipt', e3.sign1, g2p, mirrored ? 2 : 1) },
     e4: { body: e4, ...record('EnrolAck', e4, p2g, 1) },
     homeRms: deriveHomeRms(primitives, prk1),
   };

@@ -32,6 +32,9 @@ const MAX_CODES = 8;
 const UNACKNOWLEDGED_MS = 15_000;
 /** A yes to a device that took another's place, in less than this: it may have been meant for that other. */
 export const COMPARED_AFTER_MS = 2_000;
+/** Questions under one code. Each is one chance in a million for somebody who has read the code; the code is void then. */
+export const MAX_QUESTIONS = 5;
+const SALT_BYTES = 16;
 const RETRY = { firstMs: 300, maxMs: 2_000, attempts: 4 };
 
 export interface PairedPne {
@@ -66,8 +69,8 @@ export interface Pairing {
   /** Who compares the digits of a code that this gateway shows. */
   readonly onComparison: OnComparison;
   question: Question | undefined;
-  /** Of all PNEs that came with this code. */
-  readonly digits: Set<string>;
+  /** How often the user was asked about this code. */
+  questions: number;
   readonly settle: (result: PairedPne | CpnsError) => void;
   /** Why the last attempt failed; the code lives on. */
   lastStatus: Status | undefined;
@@ -175,7 +178,7 @@ export class Pairings {
         thumbprintPrefix,
         onComparison,
         question: undefined,
-        digits: new Set(),
+        questions: 0,
         settle,
         lastStatus: undefined,
         unacknowledged: undefined,
@@ -241,6 +244,7 @@ export class Pairings {
       primitives,
       offer: { ...offer(), nonce },
       expectedThumbprint: pairing.thumbprintPrefix,
+      salt: primitives.randomBytes(SALT_BYTES),
     });
     type On<K> = Extract<GatewayEnrolOutput, { readonly kind: K }>;
     let asked: Question | undefined;
@@ -261,7 +265,7 @@ export class Pairings {
         },
         compare: ({ digits, pne }: On<'compare'>) => {
           const answer = (status: Status): void => driver.feed({ kind: 'compared', status });
-          const yesFromMs = pairing.digits.size > 0 ? clock.monotonicMs() + COMPARED_AFTER_MS : 0;
+          const yesFromMs = pairing.questions > 0 ? clock.monotonicMs() + COMPARED_AFTER_MS : 0;
           const comparison = { digits, label: pne.pneId, thumbprint: toHex(pne.thumbprint) };
           asked = ask(pairing, { comparison, answer, yesFromMs });
         },
@@ -306,22 +310,21 @@ export class Pairings {
 }
 
 /**
- * Asks the user, about one PNE at a time. The same digits twice are no chance: somebody has seen them, and tried until a claim
- * of their own led to them. That takes the code back.
- * @returns undefined when nobody is asked: another PNE is being asked about, or was with the same digits
+ * Asks the user, about one PNE at a time, and not for ever: who has read the code may come again and again, until the digits
+ * are by chance those that the user's PNE still shows.
+ * @returns undefined when nobody is asked: another PNE is being asked about, or too many were
  */
 function ask(pairing: Pairing, question: Question): Question | undefined {
-  const { digits } = question.comparison;
-  if (pairing.digits.has(digits)) {
-    question.answer('enrolment-code-spent');
-    pairing.settle(new CpnsError('enrolment-code-spent', 'the same digits twice'));
-    return undefined;
-  }
-  pairing.digits.add(digits);
   if (pairing.question) {
     question.answer('busy');
     return undefined;
   }
+  if (pairing.questions === MAX_QUESTIONS) {
+    question.answer('enrolment-code-spent');
+    pairing.settle(new CpnsError('enrolment-code-spent', 'too many devices came with it'));
+    return undefined;
+  }
+  pairing.questions++;
   pairing.question = question;
   pairing.onComparison(question.comparison);
   return question;

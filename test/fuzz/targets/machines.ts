@@ -79,7 +79,7 @@ const KINDS = [
     'freshness',
   ],
   ...['refused', 'EnrolOffer', 'EnrolClaim', 'compared', 'EnrolReceipt', 'EnrolAck', 'receipt'],
-  ...['review', 'outcome', 'rejected', 'delivered', 'resend', 'stored', 'deadline'],
+  ...['review', 'outcome', 'rejected', 'delivered', 'resend', 'stored', 'deadline', 'EnrolComparison'],
 ];
 const YES = { yours: true, chargeable: true, reason: 'ok' };
 const STATUS_NAMES = (Object.keys(STATUSES) as Status[]).filter(

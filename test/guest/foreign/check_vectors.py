@@ -111,13 +111,17 @@ e_th1, e_prk1 = schedule(v['enrolment'], keys.ENROL, code.secret)
 epoch(e_prk1, 'hs', v['enrolment'])
 same('home rms', keys.hkdf_expand(e_prk1, 'cpns1 home resume', 32), v['enrolment']['homeRms'])
 e1, e2 = (bytes.fromhex(v['enrolment'][name]['sign1']) for name in ('e1', 'e2'))
-assert keys.compared_digits(e_th1, e2) == v['enrolment']['comparedDigits']
 same('e2', keys.chain(e_th1, e1), v['enrolment']['e2']['th'])
 same('e3', keys.chain(e_th1, e1, e2), v['enrolment']['e3']['th'])
 messages.read_offer(e1, e_th1)
 token = enrolment_code.read_token(v['gatewayToken'])
 for part, name in zip(token, ('caThumbprint', 'id', 'secret')):
     same(name, part, v['gatewayTokenParts'][name])
+m = vectors('mirrored')['enrolment']
+m_th1, m_prk1 = schedule(m, keys.ENROL, code.secret)
+epoch(m_prk1, 'hs', m)
+salt = canonical.parse(bytes.fromhex(m['comparison']['body']), messages.COMPARISON)[1]
+assert keys.compared_digits(m_th1, bytes.fromhex(m['e2']['sign1']), salt) == m['comparison']['digits']
 r = v['resumption']
 r_th1, r_prk1 = schedule(r, keys.RESUME, rms)
 same('rid', keys.rid_of(rms, bytes.fromhex(r['ephemerals']['pne']['x'])), r['rid'])

@@ -61,9 +61,9 @@ def th1(kind, open_g, open_p):
     return sha256(encode(['cpns1', kind, open_g, open_p]))
 
 
-def compared_digits(transcript, e2):
+def compared_digits(transcript, e2, salt):
     """What both sides of an enrolment show when it is the gateway's code (§7.2)."""
-    return f"{int.from_bytes(sha256(transcript + e2)[:4], 'big') % 1_000_000:06}"
+    return f"{int.from_bytes(sha256(transcript + e2 + salt)[:4], 'big') % 1_000_000:06}"
 
 
 def chain(before, *more):

@@ -11,7 +11,7 @@ from keys import OPEN, chain
 
 # Type bytes (§6.1).
 SETUP_REQUEST, SETUP_RESPONSE, CHALLENGE, RESPONSE, NOTIFY, ACK, UPDATE = 1, 2, 5, 6, 13, 14, 15
-ENROL_OFFER, ENROL_CLAIM, ENROL_RECEIPT, ENROL_ACK = 20, 21, 22, 23
+ENROL_OFFER, ENROL_CLAIM, ENROL_RECEIPT, ENROL_ACK, ENROL_COMPARISON = 20, 21, 22, 23, 24
 RESUME, RESUMED, FRESHNESS_STATEMENT, SERVER_KEYS, ABORT, WAITING, REJECT, DATA = 30, 31, 32, 33, 40, 41, 42, 64
 
 # Statuses (§11) that these parties say.
@@ -34,6 +34,7 @@ OUTCOME = fields({1: uint(0, 127), 2: uint(0)})
 FRESHNESS = fields({1: uint(0, 127), 2: uint(0), 3: uint(0), 4: bstr(16)})
 RESUME_BODY = fields({1: bstr(8), 2: uint(0)}, {3: uint(0)})
 OFFER = fields({1: _key, 2: _key, 3: array(1, 4, _key), 4: tstr(64), 5: label(24), 6: bstr(16), 7: bstr(1, 400)})
+COMPARISON = fields({1: bstr(16)})
 RECEIPT = fields({1: bstr(32), 2: bstr(8), 3: label(24), 4: uint(1), 5: uint(0)})
 CREDENTIAL = fields({4: uint(0), 7: bstr(8), 8: fields({1: _key}), -65537: array(3, 3, lambda _: None)})
 SETUP_PAYLOAD = fields({1: bstr(8), 2: uint(1, 2), 3: label(32), 4: bstr(1, 400)})
