@@ -22,7 +22,7 @@ Options:
   --proverif PATH  the verifier; else $PROVERIF, else \`proverif\` in PATH
   --timeout N      seconds for a variant (1800)
   --jobs N         variants at once (number of processors)
-  --write          also write docs/model/results.md; only with everything run
+  --write          also write what came out into docs/model/results.md; only with whole models, others stay there as they are
   --show           print the text of the variants named, and run nothing
   --list           print models and variants, and run nothing
   --help           this text
@@ -127,6 +127,11 @@ async function runTask(
   }
 }
 
+/** What is kept of the file: nothing when everything was run. */
+function resultsBefore(names: readonly string[]): string {
+  return names.length === 0 ? '' : readFileSync(RESULTS, 'utf8');
+}
+
 async function runAll(
   tasks: readonly Task[],
   jobs: number,
@@ -169,7 +174,8 @@ async function main(): Promise<number> {
     return EXIT.ok;
   }
   const tasks = tasksOf(readModels(), positionals);
-  if (values.write && positionals.length > 0) throw new TypeError('--write wants everything run');
+  if (values.write && positionals.some((name) => name.includes(':')))
+    throw new TypeError('--write wants whole models run');
   if (values.list) {
     for (const { model, variant } of tasks)
       console.log(
@@ -196,7 +202,7 @@ async function main(): Promise<number> {
       return result;
     });
     process.stdout.write(toText(done, version));
-    if (values.write) writeFileSync(RESULTS, toMarkdown(done, version));
+    if (values.write) writeFileSync(RESULTS, toMarkdown(done, version, resultsBefore(positionals)));
     return done.every(({ failure, findings }) => !failure && findings.every(({ asExpected }) => asExpected))
       ? EXIT.ok
       : EXIT.unexpected;

@@ -45,15 +45,22 @@ function summaryOf(done: readonly Done[], version: string): string {
   return `ProVerif ${version}: ${done.length} variants, ${findings.length} queries, ${wrong} not as expected, ${failed} variants without an end`;
 }
 
-export function toMarkdown(done: readonly Done[], version: string): string {
-  const parts = [...new Set(done.map(({ model }) => model))].map((model) => {
+/** @param before what the file holds, of which the models that were not run stay as they are; '' when all were */
+export function toMarkdown(done: readonly Done[], version: string, before: string): string {
+  const sections = new Map(before.split(/^(?=## )/m).map((text) => [/^## (\S+)$/m.exec(text)?.[1], text]));
+  sections.delete(undefined);
+  for (const model of new Set(done.map((variant) => variant.model))) {
     const mine = done.filter((variant) => variant.model === model);
     const queries = model.queries.map(({ label, what }) => `| ${label} | ${what} |`);
     const variants = mine.map(({ variant, seconds, findings, failure }) => {
       const results = failure ?? groupsOf(findings);
       return `| ${variant.name}${variant.looser ? ' (looser)' : ''} | ${variant.what} | ${results} | ${seconds.toFixed(1)} |`;
     });
-    return `## ${model.name}
+    sections.set(
+      model.name,
+      `## ${model.name}
+
+${summaryOf(mine, version)}.
 
 | query | what it says |
 |---|---|
@@ -62,14 +69,20 @@ ${queries.join('\n')}
 | variant | what it is | results | seconds |
 |---|---|---|---|
 ${variants.join('\n')}
-`;
-  });
+
+`,
+    );
+  }
+  const parts = [...sections]
+    .sort(([a = ''], [b = '']) => (a < b ? -1 : 1))
+    .map(([, text]) => text.trimEnd());
   return `# Results of the symbolic models
 
-Written by \`scripts/model-symbolic --write\`; do not edit. ${summaryOf(done, version)}. *true*: proven for any number of sessions;
+Written by \`scripts/model-symbolic --write\`; do not edit. *true*: proven for any number of sessions;
 *false*: an attack was found; *reached*: a run that comes so far was found. Seconds are of one run, beside others.
 
-${parts.join('\n')}`;
+${parts.join('\n\n')}
+`;
 }
 
 function groupsOf(findings: readonly Finding[]): string {

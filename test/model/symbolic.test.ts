@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expectedOf, parseModel, queriesOf, textOf } from '../../scripts/symbolic/model.ts';
-import { toText } from '../../scripts/symbolic/report.ts';
+import { toMarkdown, toText } from '../../scripts/symbolic/report.ts';
 import { compare, parseSummary } from '../../scripts/symbolic/results.ts';
 
 const FOLDER = new URL('../../docs/model/symbolic/', import.meta.url);
@@ -161,6 +161,28 @@ describe('symbolic models: reading results', () => {
     assert.match(text, /^sample:base +A1 +true +true +1\.3 s$/m);
     assert.match(text, /^ +A2 +true +false {2}<-- NOT AS EXPECTED$/m);
     assert.match(text, /1 variants, 3 queries, 1 not as expected, 0 variants without an end/);
+  });
+});
+
+describe('symbolic models: the file of results', () => {
+  const findings = compare(model, base, output('is true', 'is false', 'is false'));
+  const mine = { model, variant: base, seconds: 1.25, findings, failure: undefined };
+  it('one model run again takes its own place, and the others stay as they are', () => {
+    const other = (name: string, text: string) => `## ${name}\n\n${text}\n`;
+    const before = `# Results\n\nOf old.\n\n${other('a', 'kept')}\n${other('sample', 'replaced')}\n${other('z', 'kept, too')}`;
+    const after = toMarkdown([mine], '2.05', before);
+    assert.deepEqual(
+      after.match(/^## .*/gm),
+      ['a', 'sample', 'z'].map((name) => `## ${name}`),
+    );
+    assert.ok(after.includes(`\n\n${other('a', 'kept')}\n## sample`));
+    assert.ok(after.endsWith(`\n\n${other('z', 'kept, too')}`));
+    assert.doesNotMatch(after, /replaced|Of old/);
+    assert.match(after, /^ProVerif 2\.05: 1 variants, 3 queries, 1 not as expected/m);
+    assert.equal(toMarkdown([mine], '2.05', after), after);
+  });
+  it('with everything run nothing is kept', () => {
+    assert.deepEqual(toMarkdown([mine], '2.05', '').match(/^## .*/gm), ['## sample']);
   });
 });
 
