@@ -89,7 +89,7 @@ export const HOST_CHECKS = {
     title: 'The disk is nearly full',
     sentence: 'The file system of {dir} has {megabytes} MB left, and a role that can not write joins nobody',
     command: 'sudo journalctl --vacuum-size=50M',
-    more: 'Nothing is lost when it is full: what could not be written is not promised to anybody (`cannot-persist`). `sudo apt-get clean` gives more back.',
+    more: 'Nothing is lost when it is full: what could not be written is not promised to anybody (`cannot-persist`). A daemon that runs goes on by itself when there is space again; one that is started meanwhile ends and says so. `sudo apt-get clean` gives more back.',
   },
   'daemon-silent': {
     pains: [2],

@@ -3,6 +3,7 @@
  * establishment and enrolment, do alike is here; what a party persists or asks is in the effects its node gives.
  */
 import { type Bytes, toHex } from '../base/bytes.ts';
+import { CpnsError } from '../base/errors.ts';
 import type { Status } from '../base/statuses.ts';
 import type { Clock } from '../base/time.ts';
 import type { GattLink } from '../bluetooth/gatt-link.ts';
@@ -51,7 +52,7 @@ export interface LinkSessionOptions {
   readonly onHeard?: OnTrace | undefined;
   /** Secrets of this link for `cpns trace`; only when the operator asked for a key log. */
   readonly onSecret: ((line: string) => void) | undefined;
-  /** Chooses the machine once both OPENs are in. */
+  /** Chooses the machine once both OPENs are in. The peer is told the status of a CpnsError that it throws. */
   readonly start: (opened: Opened, session: LinkSession) => AnyMachineDriver;
   /** A machine threw: a defect of ours, for the log. */
   readonly onFault: (error: unknown) => void;
@@ -232,13 +233,24 @@ export class LinkSession {
     this.#th1 = toHex(event.th1);
     this.#name = this.#th1.slice(0, 16);
     this.#options.onSecret?.(`PRK1 ${this.#th1} ${toHex(event.prk1)}`);
-    const machine = this.#options.start(event, this);
+    const machine = this.#start(event);
+    if (!machine) return;
     this.#machine = machine;
     // A failed output behind which the close was dropped must not leave a link without a machine.
     machine.onEnded = () => {
       if (machine.fault !== undefined) this.#options.onFault(machine.fault);
       if (!this.#left) this.#leave('internal', false);
     };
+  }
+
+  #start(event: Opened): AnyMachineDriver | undefined {
+    try {
+      return this.#options.start(event, this);
+    } catch (error) {
+      if (!(error instanceof CpnsError)) throw error;
+      this.#leave(error.status, true);
+      return undefined;
+    }
   }
 
   #message(kind: string, body: Bytes): void {

@@ -4,7 +4,7 @@
  */
 import type { Bytes } from '../base/bytes.ts';
 import { CpnsError } from '../base/errors.ts';
-import type { Database } from './sqlite.ts';
+import { type Database, faultOf } from './sqlite.ts';
 
 export type GatewayDatabase = Database;
 
@@ -18,8 +18,7 @@ export function writing<T>(db: GatewayDatabase, write: () => T): T {
     return db.immediate(write);
   } catch (cause) {
     if (cause instanceof CpnsError) throw cause;
-    const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'database';
-    throw new CpnsError('cannot-persist', code, { cause });
+    throw new CpnsError('cannot-persist', faultOf(cause), { cause });
   }
 }
 

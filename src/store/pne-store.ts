@@ -14,7 +14,7 @@ import {
   type StoredOwnership,
 } from './pne-kept.ts';
 import { PNE_MIGRATIONS } from './pne-schema.ts';
-import { type Database, type DatabaseOptions, openDatabase } from './sqlite.ts';
+import { type Database, type DatabaseOptions, faultOf, openDatabase } from './sqlite.ts';
 
 interface OwnershipRow {
   offer: Buffer;
@@ -215,8 +215,7 @@ export class PneStore {
     try {
       this.#db.immediate(change);
     } catch (cause) {
-      const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'database';
-      throw new CpnsError('cannot-persist', code, { cause });
+      throw new CpnsError('cannot-persist', faultOf(cause), { cause });
     }
   }
 }

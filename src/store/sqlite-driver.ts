@@ -62,6 +62,18 @@ export function isDamage(error: unknown): boolean {
   return /^SQLITE_(CORRUPT|NOTADB)/.test(String(code));
 }
 
+/** SQLITE_FULL, and SQLITE_IOERR_SHMSIZE: no room for the file beside the database through which its users agree. */
+const FULL_CODES: ReadonlySet<unknown> = new Set(['SQLITE_FULL', 'SQLITE_IOERR_SHMSIZE', 13, 4874]);
+
+/** Why a database failed, in a few words without any value of a row: `the disk is full (SQLITE_FULL)`, `SQLITE_IOERR_WRITE`. */
+export function faultOf(error: unknown): string {
+  if (!(error instanceof Error)) return 'database';
+  const { code, errcode } = error as Error & { code?: unknown; errcode?: unknown };
+  // Node's own SQLite has one word for all of them, and a number.
+  const shown = errcode === undefined ? String(code ?? 'database') : `SQLite error ${errcode}`;
+  return FULL_CODES.has(code) || FULL_CODES.has(errcode) ? `the disk is full (${shown})` : shown;
+}
+
 /** What the two libraries have in common, so that one adapter serves both. */
 interface Connection {
   prepare(sql: string): {

@@ -7,9 +7,9 @@
 import { chmodSync, closeSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { CpnsError } from '../base/errors.ts';
-import { connectDatabase, type Database, isDamage } from './sqlite-driver.ts';
+import { connectDatabase, type Database, faultOf, isDamage } from './sqlite-driver.ts';
 
-export { type Database, isBusy, isUniqueViolation, type Statement } from './sqlite-driver.ts';
+export { type Database, faultOf, isBusy, isUniqueViolation, type Statement } from './sqlite-driver.ts';
 
 export interface DatabaseOptions {
   /** Milliseconds to wait for another process's write before giving up; default 5,000. */
@@ -58,8 +58,7 @@ export function openDatabase(
     database?.close();
     if (cause instanceof CpnsError) throw cause;
     if (isDamage(cause)) throw damaged(path, cause instanceof Error ? cause.message : '', cause);
-    const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'database';
-    throw new CpnsError('cannot-persist', `${path}: ${code}`, { cause });
+    throw new CpnsError('cannot-persist', `${path}: ${faultOf(cause)}`, { cause });
   }
 }
 

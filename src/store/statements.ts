@@ -4,7 +4,7 @@
  */
 import type { Bytes } from '../base/bytes.ts';
 import { CpnsError } from '../base/errors.ts';
-import type { Database, Statement } from './sqlite.ts';
+import { type Database, faultOf, type Statement } from './sqlite.ts';
 
 export type SqlValue = number | string | Bytes | null;
 
@@ -50,8 +50,7 @@ export class Statements {
       return this.database.immediate(write);
     } catch (cause) {
       if (cause instanceof CpnsError || cause instanceof StaleError) throw cause;
-      const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'database';
-      throw new CpnsError('cannot-persist', code, { cause });
+      throw new CpnsError('cannot-persist', faultOf(cause), { cause });
     }
   }
 

@@ -69,6 +69,8 @@ export interface FourProcessesOptions {
   /** Lines for the server's table of limits. */
   readonly limits?: string;
   readonly air?: Air;
+  /** What each state directory is put on. Default: the disk of the temporary directory. */
+  readonly disks?: Disks;
   /** Bluetooth back-ends other than the usual one. */
   readonly backEnds?: Partial<Readonly<Record<'gw1' | 'gw2' | 'pne', BackEnd>>>;
   /** GATT roles the other way round: gateways are peripherals, the PNE is central. Default: false. */
@@ -105,6 +107,8 @@ export type Line = Partial<TraceEvent> & {
   readonly joinId?: string;
 };
 
+type Disks = Readonly<Record<'mount' | 'unmount', (stateDir: string) => void>>;
+
 interface Reader {
   read(): PartyView | undefined;
   close(): void;
@@ -125,6 +129,7 @@ export class FourProcesses {
   readonly #foreign: Foreign;
   readonly #mirrored: boolean;
   readonly #logsTo: string | undefined;
+  readonly #disks: Disks | undefined;
   readonly #root: string;
   readonly #cast: Cast;
   readonly #home: HomeParts;
@@ -147,6 +152,7 @@ export class FourProcesses {
     this.#foreign = options.foreign ?? {};
     this.#mirrored = options.mirrored ?? false;
     this.#logsTo = options.logsTo;
+    this.#disks = options.disks;
     this.#readers = new Map(
       PARTIES.map((party) => {
         const stateDir = this.stateDir(party);
@@ -183,6 +189,7 @@ export class FourProcesses {
   async #setUp({ limits = '', backEnds = {} }: FourProcessesOptions): Promise<void> {
     const { server, realm } = this.#cast;
     const { adapters } = this.#air;
+    for (const party of PARTIES) this.#disks?.mount(this.stateDir(party));
     writeServerConfig(this.#cast, 0, `[limits]\n${limits}\n`);
     initServer({ stateDir: server.stateDir, realm, hosts: ['localhost', '127.0.0.1'] });
     writePneConfig(this.#home, adapters.pne);
@@ -385,6 +392,7 @@ export class FourProcesses {
     await this.#children.stop();
     await this.#air.close();
     for (const reader of this.#readers.values()) reader.close();
+    for (const party of PARTIES) this.#disks?.unmount(this.stateDir(party));
     if (this.#logsTo !== undefined) cpSync(join(this.#root, 'logs'), this.#logsTo, { recursive: true });
     rmSync(this.#root, { recursive: true, force: true });
   }

@@ -34,7 +34,7 @@ import type { Primitives } from '../../security/primitives.ts';
 import type { ServerKeys } from '../../security/server-keys.ts';
 import type { Signer } from '../../security/signer.ts';
 import type { ConfirmRecord, GatewayStore, HomePne } from '../../store/gateway-store.ts';
-import { type Effects, MachineDriver } from '../machine-driver.ts';
+import { type DriverInput, type Effects, MachineDriver } from '../machine-driver.ts';
 
 export type HomeGatewayEvent =
   /** The owner has to answer with {@link HomeGatewayNode.decide}. */
@@ -188,7 +188,8 @@ export class HomeGatewayNode {
     const decision = decisionOf(answer);
     running.driver.feed({ kind: 'decided', decision, now: this.#now() });
     await running.driver.settled();
-    if (!running.session.answer) throw new CpnsError('cannot-persist');
+    // Not what the session holds: that was made before it was written.
+    if (!this.#options.store.home.request(joinId)?.answer) throw new CpnsError('cannot-persist');
     if (answer.always) {
       const rule = ruleForAlways(view, decision.reason === 'ok' ? 'allow' : 'deny');
       this.#options.store.home.rememberRule(rule, this.#now());
@@ -246,7 +247,7 @@ export class HomeGatewayNode {
       HomeGatewayAction
     >(machine, effects, this.#options.clock);
     const running: Running = { driver, session, timer: undefined, sending: false };
-    driver.onStep = (_before, _input, after) => this.#stepped(record.joinId, running, after);
+    driver.onStep = (_before, input, after) => this.#stepped(record.joinId, running, input, after);
     this.#running.set(toHex(record.joinId), running);
     const { questionKeptMs = QUESTION_KEPT_MS } = this.#options;
     running.timer = setTimeout(() => driver.feed({ kind: 'deadline' }), questionKeptMs);
@@ -314,12 +315,18 @@ export class HomeGatewayNode {
     }
   }
 
-  #stepped(joinId: JoinId, running: Running, state: HomeGatewayState): void {
+  #stepped(
+    joinId: JoinId,
+    running: Running,
+    input: HomeGatewayInput | DriverInput,
+    state: HomeGatewayState,
+  ): void {
     if (state !== 'settled' && state !== 'suspended') return;
     clearTimeout(running.timer);
     if (this.#running.get(toHex(joinId)) === running) this.#running.delete(toHex(joinId));
     if (state === 'settled' || this.#stopping.signal.aborted) return;
-    this.#options.onEvent?.({ kind: 'alarm', joinId, status: 'internal' });
+    const status = input.kind === 'failed' ? input.status : 'internal';
+    this.#options.onEvent?.({ kind: 'alarm', joinId, status });
     running.timer = setTimeout(() => this.#takeAgain(joinId), SUSPENDED_MS);
     running.timer.unref();
   }

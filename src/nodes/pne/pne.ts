@@ -335,7 +335,7 @@ export class PneNode {
     await this.#central?.stop().catch(() => {});
     await this.#links.close();
     await this.#radio.close();
-    this.#store.savePowered(this.#powered.seconds);
+    this.#countPowered();
     this.#store.close();
   }
 

@@ -277,6 +277,22 @@ describe('home gateway node', () => {
     assert.throws(() => node.onConfirmRequest(confirmRequest()), { status: 'cannot-persist' });
   });
 
+  it('tells the owner that an answer could not be written, sends nothing, and says why', async () => {
+    const request = confirmRequest();
+    node.onConfirmRequest(request);
+    await until(() => node.pending().length === 1);
+    store.home.saveAnswer = () => {
+      throw new CpnsError('cannot-persist');
+    };
+    const answer = node.decide(joinIdOf(request), { yours: true, chargeable: true });
+    await assert.rejects(answer, { status: 'cannot-persist' });
+    assert.deepEqual([sent.length, recordOf(request)?.state], [0, 'asked']);
+    assert.deepEqual(
+      events.flatMap((event) => (event.kind === 'alarm' ? [event.status] : [])),
+      ['cannot-persist'],
+    );
+  });
+
   it('passes over a second request of one join with other content, with an alarm', async () => {
     const request = confirmRequest();
     node.onConfirmRequest(request);
