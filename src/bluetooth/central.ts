@@ -26,6 +26,8 @@ const CANCEL_DEADLINE_MS = 1000;
 const MAX_TRIES = 3;
 const SCAN_ENABLE = 0x200c;
 const EXTENDED_SCAN_ENABLE = 0x2042;
+/** A controller that has no more links is asked again so much later, or when one of ours has ended. */
+const FULL_MS = 10_000;
 const ERROR_CONNECTION_LIMIT = 0x09;
 const ERROR_LIMITED_RESOURCES = 0x0d;
 
@@ -84,6 +86,7 @@ class LibraryCentral implements Central {
   #scanEndedAt = Number.NEGATIVE_INFINITY;
   #scanEndedByOther = false;
   #running = false;
+  #fullUntil = 0;
   #creating: Attempt | undefined;
   #closed: Error | undefined;
 
@@ -126,6 +129,8 @@ class LibraryCentral implements Central {
   }
 
   get freeLinks(): number {
+    // It knows better than its profile; somebody else may use it, too.
+    if (performance.now() < this.#fullUntil) return 0;
     let used = this.#links.size;
     for (const attempt of this.#attempts) if (!this.#isLinked(attempt.address)) used++;
     return Math.max(0, (this.adapter.settings.links ?? Number.POSITIVE_INFINITY) - used);
@@ -153,18 +158,11 @@ class LibraryCentral implements Central {
     if (this.#inUse(wanted))
       return Promise.reject(new CpnsError('busy', 'this peer is connected or being connected'));
     if (this.freeLinks === 0) {
-      const { profile, links } = this.adapter.settings;
-      return Promise.reject(new CpnsError('busy', `an adapter of the profile ${profile} has ${links} links`));
+      return Promise.reject(new CpnsError('busy', 'this adapter has no further link'));
     }
     return new Promise((resolve, reject) => {
-      const attempt: Attempt = {
-        address: wanted,
-        tries: 0,
-        settled: false,
-        timer: undefined,
-        resolve,
-        reject,
-      };
+      const state = { tries: 0, settled: false, timer: undefined };
+      const attempt: Attempt = { address: wanted, ...state, resolve, reject };
       this.#attempts.add(attempt);
       attempt.timer = setTimeout(
         () => this.#fail(attempt, new CpnsError('timeout', 'connecting')),
@@ -177,6 +175,11 @@ class LibraryCentral implements Central {
 
   answers(): Promise<boolean> {
     return this.#transport.answers();
+  }
+
+  async afterSleep(): Promise<void> {
+    await this.#transport.endLostLinks();
+    if (this.#closed === undefined && this.#scanning) this.#scanAgain();
   }
 
   async close(): Promise<void> {
@@ -257,6 +260,10 @@ class LibraryCentral implements Central {
   #watchScan(): void {
     if (!this.#scanning) return;
     if (!this.#scanEndedByOther && performance.now() - this.#heardAt < this.#scanSilenceMs) return;
+    this.#scanAgain();
+  }
+
+  #scanAgain(): void {
     this.#heardAt = performance.now();
     this.#beginScan(); // disables first
   }
@@ -312,6 +319,7 @@ class LibraryCentral implements Central {
       if (!attempt.settled) this.#queue.push(attempt);
     } else if (created.status !== 0) {
       const full = created.status === ERROR_CONNECTION_LIMIT || created.status === ERROR_LIMITED_RESOURCES;
+      if (full) this.#fullUntil = performance.now() + FULL_MS;
       this.#fail(
         attempt,
         new CpnsError(full ? 'busy' : 'link-lost', `HCI status 0x${created.status.toString(16)}`),
@@ -368,6 +376,7 @@ class LibraryCentral implements Central {
 
   #drop(link: CentralLink, reason: number): void {
     this.#links.delete(link.handle);
+    this.#fullUntil = 0;
     link.end(reason);
     link.att.end(new CpnsError('link-lost', `HCI reason 0x${reason.toString(16)}`));
   }

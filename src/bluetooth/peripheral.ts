@@ -189,6 +189,10 @@ class LibraryPeripheral implements Peripheral {
     return this.#transport.answers();
   }
 
+  afterSleep(): Promise<void> {
+    return this.#transport.endLostLinks();
+  }
+
   async close(): Promise<void> {
     if (this.#closed !== undefined) return;
     this.#wanted = undefined;

@@ -43,6 +43,8 @@ export interface Central {
   connect(address: string, options: ConnectOptions): Promise<GattLink>;
   /** Asks the controller something harmless. @returns whether it answered; within 5 s, and never rejects */
   answers(): Promise<boolean>;
+  /** The machine slept: a scan is begun anew, links that the controller has no more are ended. Never rejects. */
+  afterSleep(): Promise<void>;
   /** Ends every link and frees the controller; the process may then exit by itself. */
   close(): Promise<void>;
 }
@@ -68,5 +70,7 @@ export interface Peripheral {
   onLink: (link: GattLink) => void;
   /** Asks the controller something harmless. @returns whether it answered; within 5 s, and never rejects */
   answers(): Promise<boolean>;
+  /** The machine slept: links that the controller has no more are ended. Advertising is the owner's to start anew. Never rejects. */
+  afterSleep(): Promise<void>;
   close(): Promise<void>;
 }

@@ -2,6 +2,7 @@
  * Ports that outlive their adapter. When it vanishes (unplugged, taken down, reset, dead) its links end with a reason, and
  * it is opened again and again under the same name until it is back or a limit has passed. A scan goes on by itself then;
  * an announcement is the owner's to make anew, since an old pseudonym under a new address would tie the two together.
+ * After a sleep of the machine, in which a controller may forget what it does and tell nobody, it is the same without the end.
  * CHOICE: what comes back is hciN of the same number, as the configuration names it; the kernel gives a lone adapter its old
  * number again.
  */
@@ -16,12 +17,16 @@ import {
 } from './open.ts';
 import { type BothOptions, openBoth } from './open-both.ts';
 import type { Advertisement, Central, ConnectOptions, GattLink, Peripheral, Sighting } from './ports.ts';
+import { watchSleep } from './waking.ts';
 
 const RETRY_FIRST_MS = 500;
 const RETRY_LONGEST_MS = 5000;
 
 export type RadioState =
-  | { readonly state: 'ready' }
+  | {
+      readonly state: 'ready' /** It was there all the time, but the machine slept. */;
+      readonly after?: 'sleep';
+    }
   | {
       readonly state: 'waiting' /** What is the matter, and where known what mends it. */;
       readonly why: string;
@@ -34,7 +39,10 @@ interface Waiting {
 
 interface Returning {
   readonly radio: RadioState;
-  /** Called when the adapter is gone, when there is another reason why it can't be opened, and when it is back. */
+  /**
+   * Called when the adapter is gone, when there is another reason why it can't be opened, when it is back, and after a sleep
+   * of the machine. Ready: whatever is to be on the air has to be announced anew.
+   */
   onRadio: (state: RadioState) => void;
 }
 
@@ -87,6 +95,7 @@ class Keeper<Opened> {
   #wasOpen = false;
   #ended = false;
   #retry: NodeJS.Timeout | undefined;
+  readonly #endWatch = watchSleep(() => void this.#woke());
 
   constructor(options: CentralOptions & Waiting, open: (each: EachTime) => Promise<Opened>) {
     this.#options = options;
@@ -107,7 +116,16 @@ class Keeper<Opened> {
   partClosed(): void {
     if (!this.#parts.every(({ closed }) => closed)) return;
     this.#ended = true;
+    this.#endWatch();
     clearTimeout(this.#retry);
+  }
+
+  async #woke(): Promise<void> {
+    const { opened } = this;
+    if (opened === undefined) return;
+    for (const part of this.#parts) if (!part.closed) await part.afterSleep();
+    if (this.opened !== opened || this.#ended) return;
+    for (const part of this.#parts) if (!part.closed) part.onRadio({ state: 'ready', after: 'sleep' });
   }
 
   #lost(error: Error | undefined): void {
@@ -145,6 +163,7 @@ class Keeper<Opened> {
 
   #giveUp(error: Error | undefined): void {
     this.#ended = true;
+    this.#endWatch();
     this.#options.onGone?.(error);
   }
 
@@ -192,6 +211,10 @@ abstract class Part<Opened, Port extends Central | Peripheral = Central | Periph
 
   async answers(): Promise<boolean> {
     return (await this.port?.answers()) ?? false;
+  }
+
+  async afterSleep(): Promise<void> {
+    await this.port?.afterSleep();
   }
 
   async close(): Promise<void> {

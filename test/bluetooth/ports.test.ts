@@ -122,12 +122,45 @@ describeBackEnds('ports over the virtual radio', function () {
     const central = await newCentral(radio);
     const first = await sightingOf(central, 1);
     const second = await sightingOf(central, 2);
-    await central.connect(first.address, { deadlineMs: 3000 });
+    const link = await central.connect(first.address, { deadlineMs: 3000 });
     assert.equal(await statusOf(central.connect(second.address, { deadlineMs: 3000 })), 'busy');
+    // It has said how many it holds, whatever its profile knows, and one that ended is one that it has again.
+    assert.equal(central.freeLinks, 0);
+    await link.close();
+    assert.ok(central.freeLinks > 0);
     const startedAt = performance.now();
     assert.equal(await statusOf(central.connect('00:00:00:00:00:01', { deadlineMs: 200 })), 'timeout');
     assert.ok(performance.now() - startedAt < 1000);
     await assert.rejects(central.connect(first.address, { deadlineMs: 10 }), RangeError);
+  });
+
+  it('after a sleep ends the links that controllers forgot, and no others', async () => {
+    const { radio, central, peripheral, up, down } = await newPair();
+    await Promise.all([central.afterSleep(), peripheral.afterSleep()]);
+    assert.deepEqual(await flood(up, down, 5), [...Array(5).keys()]);
+    radio.radio.forgetEverything();
+    const ends = Promise.all([closed(up), closed(down)]);
+    await Promise.all([central.afterSleep(), peripheral.afterSleep()]);
+    assert.deepEqual(await ends, [0x08, 0x08]);
+  });
+
+  it('after a sleep begins a scan anew that the controller forgot', async () => {
+    const radio = await newRadio();
+    const peripheral = await newPeripheral(radio, 3);
+    const central = await newCentral(radio, { scanSilenceMs: 600_000 });
+    let onTag: (tag: number | undefined) => void = () => {};
+    const hears = (wanted: number) =>
+      new Promise<void>((resolve) => {
+        onTag = (tag) => tag === wanted && resolve();
+      });
+    const first = hears(3);
+    await central.startScan(({ serviceData: data }) => onTag(data?.[0]));
+    await first;
+    radio.radio.forgetEverything();
+    await central.afterSleep();
+    const second = hears(4);
+    await peripheral.startAdvertising({ serviceData: serviceData(4) });
+    await second;
   });
 
   it('works at the smallest ATT MTU, on 27-byte buffers and on a paced, lossy radio', async () => {

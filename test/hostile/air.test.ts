@@ -27,6 +27,7 @@ class SlowAir implements Central {
   answers(): Promise<boolean> {
     return Promise.resolve(true);
   }
+  async afterSleep(): Promise<void> {}
   async close(): Promise<void> {}
 
   connect(address: string): Promise<GattLink> {

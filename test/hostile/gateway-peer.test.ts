@@ -52,6 +52,7 @@ class OnePneAir implements ReturningCentral {
   answers(): Promise<boolean> {
     return Promise.resolve(true);
   }
+  async afterSleep(): Promise<void> {}
   async close(): Promise<void> {
     clearInterval(this.#advertising);
   }

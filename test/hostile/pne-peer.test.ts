@@ -29,6 +29,7 @@ class FakePeripheral implements ReturningPeripheral {
   answers(): Promise<boolean> {
     return Promise.resolve(true);
   }
+  async afterSleep(): Promise<void> {}
   async close(): Promise<void> {}
 }
 

@@ -53,6 +53,8 @@ export interface ManagementSocket {
 
 const DISCONNECT = 0x0406;
 const READ_BD_ADDR = 0x1009;
+const READ_RSSI = 0x1405;
+const ERROR_UNKNOWN_CONNECTION = 0x02;
 const EVENT_DISCONNECTION_COMPLETE = 0x05;
 const EVENT_LE_META = 0x3e;
 const META_CONNECTION_COMPLETE = 0x01;
@@ -179,6 +181,15 @@ export class HciTransport extends EventEmitter {
       () => true,
       () => false,
     );
+  }
+
+  /** Makes up the end of each link that the controller does not know any more. Never rejects. */
+  async endLostLinks(): Promise<void> {
+    for (const handle of [...this.#links.keys()]) {
+      const asked = this.command(READ_RSSI, Buffer.from([handle & 0xff, handle >> 8]));
+      const [status] = await asked.catch(() => Buffer.alloc(0));
+      if (status === ERROR_UNKNOWN_CONNECTION && this.#links.has(handle)) this.#endLink(handle);
+    }
   }
 
   /** Ends one link at HCI level, whatever the library thinks of its handle (0 included). */
@@ -310,22 +321,18 @@ export class HciTransport extends EventEmitter {
     if (packet.length >= 3) this.disconnectHandle(packet.readUInt16LE(1) & 0x0fff, REASON_USER_ENDED);
   }
 
+  /** As if the controller had said that it is over. */
+  #endLink(handle: number): void {
+    const reason = REASON_CONNECTION_TIMEOUT;
+    const lost = [H4_EVENT, EVENT_DISCONNECTION_COMPLETE, 4, 0, handle & 0xff, handle >> 8, reason];
+    const packet = Buffer.from(lost);
+    if (this.#takeEvent(packet)) this.#deliver(packet);
+  }
+
   /** The controller is gone: what neither library handles by itself is made up here. */
   #end(error: Error | undefined): void {
     if (this.#closed) return;
-    for (const handle of [...this.#links.keys()]) {
-      const lost = [
-        H4_EVENT,
-        EVENT_DISCONNECTION_COMPLETE,
-        4,
-        0,
-        handle & 0xff,
-        handle >> 8,
-        REASON_CONNECTION_TIMEOUT,
-      ];
-      this.#deliver(Buffer.from(lost));
-    }
-    this.#links.clear();
+    for (const handle of [...this.#links.keys()]) this.#endLink(handle);
     this.close();
     if (error !== undefined) this.emit('error', error);
     this.emit('gone', error);

@@ -114,6 +114,11 @@ export class Radio implements RadioPart {
     for (const controller of this.controllers) controller.deaf = controller.scanning.enabled;
   }
 
+  /** Controllers forget all that they do, links included, and tell no host: as some do while the machine sleeps. */
+  forgetEverything(): void {
+    for (const controller of this.controllers) controller.reset();
+  }
+
   counters(): RadioCounters {
     return {
       controllers: this.controllers.size,
