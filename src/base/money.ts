@@ -10,3 +10,8 @@ export function money(minor: number, currency: string): string {
     return `${minor} minor units of ${currency}`;
   }
 }
+
+/** What may be charged at most, in words. @param days of the period */
+export function limitInWords(minor: number, currency: string, days: number): string {
+  return `${money(minor, currency)} in ${days === 1 ? '1 day' : `${days} days`}`;
+}

@@ -68,11 +68,6 @@ export function formatTime(seconds: number | undefined): string {
   return `${new Date(seconds * 1000).toISOString().slice(0, 19).replace('T', ' ')}Z`;
 }
 
-/** 5.00 EUR of minor units. */
-export function formatMoney(minor: number, currency: string): string {
-  return `${(minor / 100).toFixed(2)} ${currency}`;
-}
-
 const PROGRESS_AFTER_MS = 1_500;
 const PROGRESS_EVERY_MS = 1_000;
 

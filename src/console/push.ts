@@ -3,7 +3,7 @@
  * and what a push service's answer means. The gateway contacts nobody for this before its owner has added a browser.
  */
 import { createHash } from 'node:crypto';
-import { money } from '../base/money.ts';
+import { limitInWords } from '../base/money.ts';
 import type { Clock } from '../base/time.ts';
 import type { ConsoleConfig } from '../config/console-config.ts';
 import { Buckets } from '../https/server-limits.ts';
@@ -141,7 +141,7 @@ function inWords(http: number): string {
 function said(view: ApprovalView, gateway: string, detail: boolean): PushMessage {
   const { joinId } = view;
   const title = `${gateway}: a question for you`;
-  const cost = `${money(view.limit, view.currency)} in ${view.periodDays} days`;
+  const cost = limitInWords(view.limit, view.currency, view.periodDays);
   const body = `${view.user}’s gateway “${view.gateway}” wants your “${view.pne}” to join “${view.claimedPnName}”; charges up to ${cost}.`;
   const told = { title, body, joinId };
   if (detail && Buffer.byteLength(JSON.stringify(told)) < PLAIN_BYTES) return told;

@@ -156,6 +156,15 @@ describe('a report in the shell', function () {
       assert.match(refused.err, /holds no report/);
     }
 
+    // A device that is gone is taken off as well; which one is said by the start of its thumbprint.
+    const [{ thumbprint }] = await json('gateway', 'pnes', ...state);
+    assert.equal((await cpns(['gateway', 'pnes', 'revoke', 'zz', ...state])).code, 2);
+    assert.match(
+      (await cpns(['gateway', 'pnes', 'revoke', thumbprint.slice(0, 6), ...state])).out,
+      /^taken off/,
+    );
+    assert.equal((await json('gateway', 'pnes', ...state))[0].revoked, true);
+
     assert.match((await cpns(['gateway', 'reports', 'withdraw', joinId, ...state])).out, /withdrawn/);
     assert.match((await cpns(['gateway', 'reports', ...state])).out, /nothing was reported/);
     assert.equal((await cpns(['gateway', 'reports', 'withdraw', joinId, ...state])).code, 1);

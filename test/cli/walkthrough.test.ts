@@ -130,7 +130,7 @@ describe('walkthrough', function () {
     run(['gateway', 'run', ...argsOf('bob'), '--trace']);
     await pne.prints(/Gateway "phone" of bob invites this device/);
     await done(['pne', 'answer', 'join']);
-    await watching.prints(/gateway "phone" of bob wants to take in[\s\S]*at most 5\.00 EUR in 30 days/);
+    await watching.prints(/gateway "phone" of bob wants to take in[\s\S]*at most EUR 5\.00 in 30 days/);
     watching.process.stdin?.write('perhaps\nalways\n');
     await watching.prints(/allowed/);
     const [, pnId = ''] = await pne.prints(/"event":"joined","pnId":"([0-9a-f]{16})"/);

@@ -2,12 +2,13 @@
  * What a person does with a running gateway: pair a PNE, look at PNEs, answer approvals. All over the control socket.
  */
 
+import { limitInWords } from '../../base/money.ts';
 import { callControl } from '../../nodes/control-socket.ts';
 import type { ApprovalView } from '../../nodes/gateway/approval-view.ts';
 import type { ReportView } from '../../nodes/gateway/report-view.ts';
 import { approvalQuestion } from '../approval-view.ts';
-import { InterruptedError } from '../exit-codes.ts';
-import { fields, formatMoney, formatTime, print, table, withProgress } from '../output.ts';
+import { InterruptedError, UsageError } from '../exit-codes.ts';
+import { fields, formatTime, print, table, withProgress } from '../output.ts';
 import { Asker, readOneLine } from '../prompt.ts';
 import { existingState, type RoleOptions } from '../roles.ts';
 
@@ -32,11 +33,33 @@ export async function gatewayPnes(options: Options): Promise<void> {
     readonly revoked: boolean;
   }[];
   print(options.json, pnes, () =>
-    table(
-      ['pne', 'name', 'enrolments', 'acknowledged', 'revoked'],
-      pnes.map((row) => [row.thumbprint.slice(0, 16), row.label, row.epoch, row.acknowledged, row.revoked]),
-    ),
+    pnes.length === 0
+      ? 'no PNE is enrolled here'
+      : table(
+          ['pne', 'name', 'enrolments', 'acknowledged', 'revoked'],
+          pnes.map((row) => [
+            row.thumbprint.slice(0, 16),
+            row.label,
+            row.epoch,
+            row.acknowledged,
+            row.revoked,
+          ]),
+        ),
   );
+}
+
+/** @param thumbprint hex, or its start */
+export async function pnesRevoke(thumbprint: string, options: RoleOptions): Promise<void> {
+  const stateDir = existingState('gateway', options);
+  const start = thumbprint.toLowerCase();
+  const pnes = (await callControl(stateDir, 'pnes')) as readonly { readonly thumbprint: string }[];
+  const [pne, another] = pnes.filter((each) => each.thumbprint.startsWith(start));
+  if (!pne || another)
+    throw new UsageError(
+      `${pne ? 'several PNEs begin' : 'no PNE begins'} with "${thumbprint}": \`cpns gateway pnes\``,
+    );
+  await callControl(stateDir, 'revoke-pne', { thumbprint: pne.thumbprint });
+  print(false, undefined, () => 'taken off: from now on this home answers that it is not yours');
 }
 
 export async function approvalsShow(options: Options & { readonly watch?: boolean }): Promise<void> {
@@ -54,7 +77,7 @@ export async function approvalsShow(options: Options & { readonly watch?: boolea
             row.user,
             row.gateway,
             row.claimedPnName,
-            `${formatMoney(row.limit, row.currency)} in ${row.periodDays} days`,
+            limitInWords(row.limit, row.currency, row.periodDays),
           ]),
         ),
   );

@@ -129,6 +129,10 @@ function handlersOf(node: GatewayNode, watchers: Set<Watcher>): ControlHandlers 
     },
     pair: ({ params }) => node.pair(textParam(params, 'code')),
     pnes: () => node.pnes(),
+    'revoke-pne': ({ params }) => {
+      node.revokePne(textParam(params, 'thumbprint'));
+      return {};
+    },
     pns: () => node.pns(),
     confirmations: () => node.confirmations(),
     inventory: ({ params }) => {

@@ -98,18 +98,28 @@ function qr(): Command {
 }
 
 function pnes(): Command {
+  const revoke = examples(
+    withState(new Command('revoke'))
+      .argument('<thumbprint>', 'of the PNE, or its first digits')
+      .description('take a PNE off: this home answers "not owned" from now on, until it is enrolled again')
+      .action(async (thumbprint, _options, command: Command) => {
+        await (await ask()).pnesRevoke(thumbprint, command.optsWithGlobals());
+      }),
+    'cpns gateway pnes revoke 5f1c',
+  );
   const command = withJson(withState(new Command('pnes')))
     .description('list the PNEs whose home this gateway is')
-    .action(async (options) => (await ask()).gatewayPnes(options));
-  return examples(command, 'cpns gateway pnes --json');
+    .action(async (options) => (await ask()).gatewayPnes(options))
+    .addCommand(revoke);
+  return examples(command, 'cpns gateway pnes', 'cpns gateway pnes --json');
 }
 
 function approvals(): Command {
-  const answer = (name: 'allow' | 'deny', what: string) =>
+  const answer = (name: 'allow' | 'deny', what: string, always: string) =>
     examples(
       withState(new Command(name))
         .argument('<id>', 'join ID, or its first digits')
-        .option('--always', 'answer the same from now on for this PNE and gateway, at no worse terms')
+        .option('--always', always)
         .description(what)
         .action(async (id, _options, command: Command) => {
           // --state may stand behind `approvals` or behind `allow`.
@@ -133,8 +143,20 @@ function approvals(): Command {
     .description("what waits for your answer: someone's gateway wants to take in one of your PNEs")
     .option('--watch', 'stay, and ask at each request (y, n, always, never, report)')
     .action(async (options) => (await ask()).approvalsShow(options))
-    .addCommand(answer('allow', 'yes: it is yours and may be charged to you'))
-    .addCommand(answer('deny', 'no: it may not join, nor be charged to you'))
+    .addCommand(
+      answer(
+        'allow',
+        'yes: it is yours and may be charged to you',
+        'also from now on, for this PNE and this very gateway, at no higher cost',
+      ),
+    )
+    .addCommand(
+      answer(
+        'deny',
+        'no: it may not join, nor be charged to you',
+        'also from now on, for this PNE and this very gateway',
+      ),
+    )
     .addCommand(report);
   return examples(command, 'cpns gateway approvals', 'cpns gateway approvals --watch');
 }

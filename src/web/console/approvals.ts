@@ -1,12 +1,12 @@
 /**
  * What waits for the owner: each question with what was verified and what is only claimed told apart, and five answers.
  */
-import { money } from '../../base/money.ts';
+import { limitInWords } from '../../base/money.ts';
 import type { ApprovalView } from '../../nodes/gateway/approval-view.ts';
 import { post } from './client.ts';
 import { h, KeyedList } from './dom.ts';
 import { button, card, confirmed, facts, faultLine } from './parts.ts';
-import { dateAndTime, fullDays } from './words.ts';
+import { dateAndTime } from './words.ts';
 
 export class Approvals {
   readonly element: HTMLElement;
@@ -64,7 +64,7 @@ function question(view: ApprovalView, onAnswered: () => void): HTMLElement {
     await post('report', { joinId: view.joinId });
     onAnswered();
   };
-  const cost = `up to ${money(view.limit, view.currency)} in ${fullDays(view.periodDays)}`;
+  const cost = `up to ${limitInWords(view.limit, view.currency, view.periodDays)}`;
   return h(
     'article',
     { class: 'card question', 'aria-labelledby': title },

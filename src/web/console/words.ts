@@ -9,8 +9,6 @@ const clockTime = new Intl.DateTimeFormat(undefined, { timeStyle: 'medium' });
 export const dateAndTime = (ms: number): string => time.format(ms);
 export const timeOfDay = (ms: number): string => clockTime.format(ms);
 
-export const fullDays = (days: number): string => (days === 1 ? '1 day' : `${days} days`);
-
 /** Steps 0 to 13 as the gateway of the network sees them. */
 const STEPS: readonly string[] = [
   'The device is found over Bluetooth',
