@@ -4,7 +4,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { CpnsError, statusOfError } from '../base/errors.ts';
-import { STATUSES } from '../base/statuses.ts';
+import { STATUSES, type Status } from '../base/statuses.ts';
 import { RefusedError } from '../https/problem.ts';
 import { COMMON_HEADERS, type Pages } from './files.ts';
 import { LoginTooOld } from './recent-login.ts';
@@ -35,6 +35,17 @@ export function serveFile(
   response.end(request.method === 'HEAD' ? undefined : content);
 }
 
+/** To the person before a page, where the protocol's sentence speaks of its own parties. */
+const SENTENCES: Readonly<Partial<Record<Status, string>>> = {
+  'not-authenticated': 'You are logged out, or what you showed is not accepted.',
+  'token-invalid': 'This link was used already, or its ten minutes are over.',
+  malformed: 'The gateway can not read what this page sent. Load the page again.',
+  oversize: 'That is too long.',
+  'not-found': 'That is not there, or not any more.',
+  'unknown-transaction': 'This waits no more: it was answered elsewhere, or its time is over.',
+  busy: 'The gateway is busy with something else; try again in a moment.',
+};
+
 /** @param onFault told of a failure that is no refusal */
 export function refuse(
   request: IncomingMessage,
@@ -50,9 +61,10 @@ export function refuse(
     return;
   }
   const retryAfterSeconds = error instanceof RefusedError ? error.retryAfterSeconds : undefined;
+  const mend = error instanceof CpnsError ? error.mend : undefined;
   const refusal: RefusalView = {
     status,
-    sentence: STATUSES[status].sentence,
+    sentence: mend ?? SENTENCES[status] ?? STATUSES[status].sentence,
     ...(retryAfterSeconds !== undefined && { retryAfterSeconds }),
     ...(error instanceof LoginTooOld && { loginTooOld: true }),
   };

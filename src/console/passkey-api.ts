@@ -138,7 +138,9 @@ const purposeOf = ({ id }: Session, rpId: string): string => `add ${id} ${rpId}`
 function rpIdOf({ origin, port }: ApiCall): string {
   const url = URL.canParse(origin) ? new URL(origin) : undefined;
   if (!url || Number(url.port || HTTPS_PORT) !== port)
-    throw new CpnsError('not-authenticated', 'the page of another port');
+    throw new CpnsError('not-authenticated', 'the page of another port', {
+      mend: 'Passkeys work only at the port that the gateway itself listens on.',
+    });
   if (!isName(url.hostname)) throw new CpnsError('malformed', 'passkeys are for names, never for addresses');
   return url.hostname;
 }

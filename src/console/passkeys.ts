@@ -66,8 +66,12 @@ export class Passkeys {
   /** @param addedAt seconds since 1970 @throws CpnsError conflict when it is there, busy when there are too many */
   add(credential: Credential, about: Pick<Passkey, 'name' | 'rpId' | 'addedAt'>): void {
     const { passkeys } = this.#stored;
-    if (this.find(credential.id)) throw new CpnsError('conflict', 'this passkey is known already');
-    if (passkeys.length >= MAX_PASSKEYS) throw new CpnsError('busy', `there are ${MAX_PASSKEYS} passkeys`);
+    if (this.find(credential.id))
+      throw new CpnsError('conflict', undefined, { mend: 'This passkey is known already.' });
+    if (passkeys.length >= MAX_PASSKEYS)
+      throw new CpnsError('busy', undefined, {
+        mend: `There are ${MAX_PASSKEYS} passkeys. Remove one first.`,
+      });
     this.#keep([...passkeys, { ...credential, ...about, usedAt: null, wentBack: false }]);
   }
 

@@ -48,10 +48,9 @@ export class Password {
   async set(password: string, ended: AbortSignal): Promise<void> {
     const { length } = [...password];
     if (length < MIN_PASSWORD_CHARS || length > MAX_PASSWORD_CHARS)
-      throw new CpnsError(
-        'malformed',
-        `a password has ${MIN_PASSWORD_CHARS} to ${MAX_PASSWORD_CHARS} characters`,
-      );
+      throw new CpnsError('malformed', undefined, {
+        mend: `A password has ${MIN_PASSWORD_CHARS} to ${MAX_PASSWORD_CHARS} characters.`,
+      });
     const salt = randomBytes(SALT_BYTES);
     const hash = await this.#derive(password, salt);
     if (ended.aborted) throw new CpnsError('not-authenticated');

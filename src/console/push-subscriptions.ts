@@ -62,7 +62,9 @@ export class PushSubscriptions {
   add(subscription: Subscription): void {
     const others = this.list().filter(({ endpoint }) => endpoint !== subscription.endpoint);
     if (others.length >= MAX_SUBSCRIPTIONS)
-      throw new CpnsError('busy', `there are ${MAX_SUBSCRIPTIONS} browsers`);
+      throw new CpnsError('busy', undefined, {
+        mend: `There are ${MAX_SUBSCRIPTIONS} browsers. Take one off first.`,
+      });
     this.#keep([...others, subscription]);
   }
 

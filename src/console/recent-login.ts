@@ -10,7 +10,7 @@ export const RECENT_MS = 10 * 60_000;
 /** The browser is logged in, and has to log in once more for this. */
 export class LoginTooOld extends CpnsError {
   constructor() {
-    super('not-authenticated', 'the login is too old for this');
+    super('not-authenticated', 'the login is too old for this', { mend: 'Log in once more for that.' });
   }
 }
 

@@ -244,7 +244,11 @@ describe('passkeys at the console’s server', function () {
   it('there are sixteen at most, and none for an address', async () => {
     const session = await site.login();
     for (let i = 0; i < 16; i++) assert.equal((await add(new SoftAuthenticator(), session)).http, 200);
-    assert.deepEqual(told(await add(new SoftAuthenticator(), session)), [503, 'busy']);
+    const full = await add(new SoftAuthenticator(), session);
+    assert.deepEqual(
+      [...told(full), full.json.sentence],
+      [503, 'busy', 'There are 16 passkeys. Remove one first.'],
+    );
     const host = `127.0.0.1:${site.console.port}`;
     const byAddress = { host, origin: `https://${host}` };
     assert.equal((await site.post('passkey-challenge', {}, byAddress)).json.status, 'malformed');

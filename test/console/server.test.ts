@@ -53,6 +53,15 @@ describe('the console’s server', function () {
       assert.equal((await site.post('login-link', { token: first })).json.status, 'token-invalid');
     });
 
+    it('a refusal is in words for the person before the page, not for a party of the protocol', async () => {
+      const sentence = async (name: string, body: unknown) => (await site.post(name, body)).json.sentence;
+      assert.equal(await sentence('decide', {}), 'You are logged out, or what you showed is not accepted.');
+      assert.match(await sentence('login-link', { token: 'A' }), /^This link was used already, or its ten/);
+      const session = await site.login();
+      const gone = await site.post('compared', { digits: '123456', same: true }, session);
+      assert.match(gone.json.sentence, /^This waits no more: /);
+    });
+
     it('without a session nothing is told or done', async () => {
       for (const path of ['/api/state', '/api/events', `/api/report/${'0'.repeat(32)}`])
         assert.equal((await site.get(path)).json.status, 'not-authenticated', path);
@@ -113,7 +122,10 @@ describe('the console’s server', function () {
     it('is kept as a hash of mode 0600, lets in, and ends the other sessions', async () => {
       const [mine, other] = [await site.login(), await site.login()];
       for (const weak of WEAK)
-        assert.equal((await site.post('password', { password: weak }, mine)).json.status, 'malformed', weak);
+        assert.deepEqual(
+          [weak, (await site.post('password', { password: weak }, mine)).json],
+          [weak, { status: 'malformed', sentence: 'A password has 10 to 128 characters.' }],
+        );
       assert.equal((await site.post('password', { password: PASSWORD }, mine)).http, 200);
       const file = join(site.stateDir, 'console-password.json');
       assert.equal(statSync(file).mode & 0o777, 0o600);

@@ -45,11 +45,9 @@ export function linkCard(what: string): HTMLElement {
 /** @param names at which a passkey lets in: this page's, or where to go instead */
 function passkeyCard(names: readonly string[], onDone: () => void): HTMLElement {
   const fault = faultLine();
-  const say = (error: unknown) =>
-    fault.say(error instanceof Refused && error.status === 'not-authenticated' ? NOT_LET_IN : error);
   if (names.includes(location.hostname)) {
     const login = () => loginByPasskey().then(onDone);
-    const enter = button('Log in with a passkey', login, say, { class: 'button-primary' });
+    const enter = button('Log in with a passkey', login, fault.say, { class: 'button-primary' });
     return card('passkey', 'With a passkey', fault.element, enter);
   }
   const port = location.port || 443;
@@ -81,5 +79,4 @@ function passwordForm(onDone: () => void): HTMLElement {
   return card('password-card', 'With your password', entry);
 }
 
-const NOT_LET_IN = new Error('This passkey is not let in: it was removed here, or its count went back.');
 const WRONG = new Error('That is not the password.');

@@ -7,7 +7,7 @@ import '../shared/base.css';
 import '../shared/ladder.css';
 import { Access } from './access.ts';
 import { Approvals } from './approvals.ts';
-import { type Greeting, get, listen, post, Refused } from './client.ts';
+import { type Greeting, get, listen, post } from './client.ts';
 import './console.css';
 import { Devices, Enrol } from './devices.ts';
 import { h, Region } from './dom.ts';
@@ -140,9 +140,7 @@ async function start(): Promise<void> {
       showConsole();
       return;
     } catch (error) {
-      const spent = 'This link was used already, or its ten minutes are over. Get another one.';
-      const why = error instanceof Refused && error.status !== 'token-invalid' ? error.message : spent;
-      return showLogin(why);
+      return showLogin(error instanceof Error ? error.message : undefined);
     }
   }
   const isIn = await get('state').then(

@@ -105,7 +105,7 @@ export class Notifications {
 /** @returns why this browser has none here; undefined where it may */
 function whyNone(): string | undefined {
   if ('serviceWorker' in navigator && 'PushManager' in window) return undefined;
-  return 'This browser has no notifications for this page. On an iPhone the page has to be on the home screen first.';
+  return 'This browser has no notifications for this page; none on an iPhone has.';
 }
 
 /** @throws Error with what a person can do about it */

@@ -4,9 +4,10 @@
  */
 import type { PasskeyOptionsView } from '../../console/view.ts';
 import { bytes, text } from './base64url.ts';
-import { post } from './client.ts';
+import { post, Refused } from './client.ts';
 
 const CANCELLED = 'That was cancelled, took too long, or this device has no passkey for this name.';
+const NOT_LET_IN = 'This passkey is not let in: it was removed here, or its count went back.';
 const WARNED =
   'This browser makes no passkeys behind a certificate warning. Trust the gateway’s certificate on this device first: docs/console.md says how.';
 
@@ -16,11 +17,14 @@ export async function loginByPasskey(): Promise<void> {
   const publicKey = { rpId, challenge: bytes(challenge), userVerification: 'required' } as const;
   const found = (await told(navigator.credentials.get({ publicKey }))) as PublicKeyCredential;
   const { clientDataJSON, authenticatorData, signature } = found.response as AuthenticatorAssertionResponse;
-  await post('login-passkey', {
+  const assertion = {
     id: found.id,
     clientData: text(clientDataJSON),
     authenticatorData: text(authenticatorData),
     signature: text(signature),
+  };
+  await post('login-passkey', assertion).catch((error) => {
+    throw error instanceof Refused && error.status === 'not-authenticated' ? new Error(NOT_LET_IN) : error;
   });
 }
 
