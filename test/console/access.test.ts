@@ -6,9 +6,11 @@ import assert from 'node:assert/strict';
 import { gzipSync } from 'node:zlib';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { readPages } from '../../src/console/files.ts';
+import { RECENT_MS } from '../../src/console/recent-login.ts';
 import { checkAccess } from '../web/access.ts';
 import { type Complaints, DESKTOP, launchChromium, PHONE, watch } from '../web/chromium.ts';
 import { OUTPUT } from '../web/pictures.ts';
+import { SoftAuthenticator } from './authenticator.ts';
 import { buildPages, ConsoleSite } from './site.ts';
 
 /** Script, style, page, icon and worker, as they come over the network. */
@@ -183,7 +185,7 @@ describe('the console for everybody', function () {
     await page.locator('.story summary').first().click();
     /** What stands out at the right. */
     const outside = () =>
-      page.evaluate(`[...document.querySelectorAll('main *')].filter((element) =>
+      page.evaluate(`[...document.querySelectorAll('main *, dialog *')].filter((element) =>
         element.getBoundingClientRect().right > innerWidth + 1 && !element.closest('.hidden'))
         .map(({ tagName, className, textContent }) => [tagName, className, textContent.slice(0, 60)].join(' '))`);
     /** What is so narrow that its words fall apart. */
@@ -208,13 +210,29 @@ describe('the console for everybody', function () {
         const apart = Math.abs(box.y - other.y) > box.height || Math.abs(box.x - other.x) > 40;
         assert.ok(apart, JSON.stringify([box, other]));
       }
-    await page.screenshot({ path: `${OUTPUT}../console/17-large.png`, fullPage: true });
+    // Both at once, and with a name that has no place to break.
+    const session = await site.login();
+    const { challenge } = (await site.post('passkey-new', {}, session)).json;
+    const passkey = new SoftAuthenticator().register({ challenge, origin: site.origin });
+    const name = 'LongName'.repeat(8);
+    await site.post('passkey-add', { name, passkey }, session);
+    await page.getByLabel(`Take away all else that was added: passkey “${name}”`).waitFor();
+    await page.setViewportSize({ width: 320, height: 640 });
+    assert.deepEqual(await outside(), []);
+    site.clock.aheadMs += RECENT_MS + 1_000;
+    await page.getByLabel('New password').fill('correct horse battery');
+    await page.getByRole('button', { name: 'Set the password' }).click();
+    await page.getByRole('dialog').waitFor();
+    assert.deepEqual(await outside(), []);
+    await page.keyboard.press('Escape');
+    await page.setViewportSize(PHONE);
+    await page.screenshot({ path: `${OUTPUT}../console/19-large.png`, fullPage: true });
     await page.evaluate(`document.documentElement.style.fontSize = ''`);
     for (const colorScheme of ['light', 'dark'] as const) {
       await page.emulateMedia({ forcedColors: 'active', colorScheme });
       await page.setViewportSize(DESKTOP);
       await page.screenshot({
-        path: `${OUTPUT}../console/18-own-colours-${colorScheme}.png`,
+        path: `${OUTPUT}../console/20-own-colours-${colorScheme}.png`,
         fullPage: true,
       });
       const [ink, ground] = (await page.evaluate(`(() => {

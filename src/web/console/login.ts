@@ -14,9 +14,9 @@ export function loginPage(greeting: Greeting, why: string | undefined, onDone: (
     h(
       'p',
       { class: 'quiet small' },
-      'This page’s certificate should have the fingerprint that the shell shows. It is said to be ',
+      'Before the first login here, compare the certificate’s SHA-256 fingerprint as the browser itself shows it with the one in the shell. This page says ',
       h('span', { class: 'code' }, greeting.fingerprint),
-      ', and only the browser’s own view of the certificate proves it.',
+      ', which a page of somebody in between could say as well.',
     ),
   ];
   return h('main', { class: 'page' }, ...parts);
