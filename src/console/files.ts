@@ -30,7 +30,7 @@ const TYPES: Readonly<Record<string, string>> = {
 };
 
 /** No inline script, nothing from elsewhere, in nobody's frame, no text that becomes markup; of script only the worker's address. */
-export const CONSOLE_POLICY =
+const CONSOLE_POLICY =
   "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; worker-src 'self'; " +
   "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; " +
   'trusted-types cpns-worker';
@@ -52,7 +52,7 @@ export const COMMON_HEADERS: Readonly<Record<string, string>> = {
 };
 
 /** Where `npm run build:web` puts them: beside the program, in a checkout as in an installation. */
-export function pagesFolder(): string {
+function pagesFolder(): string {
   for (let at = dirname(fileURLToPath(import.meta.url)); ; at = dirname(at)) {
     if (existsSync(join(at, 'package.json'))) return join(at, 'dist', 'web');
     if (at === dirname(at)) return join(at, 'dist', 'web');

@@ -32,7 +32,7 @@ export class Hosts {
 }
 
 /** What a Host header names, without port and brackets, in lower case; undefined when it is no host. */
-export function hostPart(host: string | undefined): string | undefined {
+function hostPart(host: string | undefined): string | undefined {
   const [, bracketed, plain] =
     /^(?:\[([0-9a-f:.]{2,45})\]|([a-z0-9.-]{1,253}))(?::\d{1,5})?$/i.exec(host ?? '') ?? [];
   return (bracketed ?? plain)?.toLowerCase();

@@ -10,8 +10,8 @@ import { CpnsError } from '../base/errors.ts';
 import { exists, removeFile, replaceFile } from '../security/durable-file.ts';
 
 const FILE = 'console-password.json';
-export const MIN_PASSWORD_CHARS = 10;
-export const MAX_PASSWORD_CHARS = 128;
+const MIN_PASSWORD_CHARS = 10;
+const MAX_PASSWORD_CHARS = 128;
 const SALT_BYTES = 16;
 const KEY_BYTES = 32;
 /** 32 MB and about 0.1 s of a desktop's core, 0.5 s of a Raspberry Pi 3's (RFC 7914; OWASP's least is 2^17 with r 8, or 2^15 with p 3). */

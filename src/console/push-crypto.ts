@@ -15,7 +15,7 @@ import {
 import { CpnsError } from '../base/errors.ts';
 
 const CURVE = 'prime256v1';
-export const POINT_BYTES = 65;
+const POINT_BYTES = 65;
 export const AUTH_BYTES = 16;
 const SALT_BYTES = 16;
 const TAG_BYTES = 16;

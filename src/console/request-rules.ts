@@ -6,7 +6,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { CpnsError } from '../base/errors.ts';
 
 /** A page of another origin can set no such header without asking first, and the answer to that is no. */
-export const CONSOLE_HEADER = 'x-cpns-console';
+const CONSOLE_HEADER = 'x-cpns-console';
 const JSON_TYPE = /^application\/json(?:; ?charset=utf-8)?$/i;
 
 export interface RequestHead {
@@ -41,7 +41,7 @@ export function checkRequest(
   if (!JSON_TYPE.test(headers['content-type'] ?? '')) throw new CpnsError('malformed', 'no JSON');
 }
 
-export const COOKIE = '__Host-cpns-console';
+const COOKIE = '__Host-cpns-console';
 
 /** The value of the session's cookie. */
 export function sessionCookie(header: string | undefined): string | undefined {

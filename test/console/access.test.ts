@@ -4,46 +4,30 @@
  */
 import assert from 'node:assert/strict';
 import { gzipSync } from 'node:zlib';
-import type { Browser, BrowserContext, Page } from 'playwright-core';
+import type { Page } from 'playwright-core';
 import { readPages } from '../../src/console/files.ts';
 import { RECENT_MS } from '../../src/console/recent-login.ts';
 import { checkAccess } from '../web/access.ts';
-import { type Complaints, DESKTOP, launchChromium, PHONE, watch } from '../web/chromium.ts';
+import { DESKTOP, PHONE } from '../web/chromium.ts';
 import { OUTPUT } from '../web/pictures.ts';
 import { SoftAuthenticator } from './authenticator.ts';
-import { buildPages, ConsoleSite } from './site.ts';
+import { ConsoleBrowser } from './console-browser.ts';
+import type { ConsoleSite } from './site.ts';
 
 /** Script, style, page, icon and worker, as they come over the network. */
 const MAX_COMPRESSED_BYTES = 20_000;
 
 describe('the console for everybody', function () {
   this.timeout(60_000);
-  let browser: Browser;
-  let context: BrowserContext;
+  // Nobody is logged in for a while; and a login may be too old.
+  const browser = new ConsoleBrowser({ wanted: /the server responded with a status of 401/ });
   let page: Page;
-  let complaints: Complaints;
   let site: ConsoleSite;
 
-  before(async function () {
-    this.timeout(300_000);
-    await buildPages();
-    browser = await launchChromium();
-  });
-  after(() => browser?.close());
   beforeEach(async () => {
-    site = await ConsoleSite.open({ pn: { name: 'Family', invite: true } });
-    context = await browser.newContext({ ignoreHTTPSErrors: true, viewport: PHONE, reducedMotion: 'reduce' });
-    complaints = await watch(context, site.origin);
-    page = await context.newPage();
+    ({ site, page } = await browser.open({ pn: { name: 'Family', invite: true } }));
     await page.goto(site.link());
     await page.locator('#app[data-ready]').waitFor();
-  });
-  afterEach(async () => {
-    await context.close();
-    await site.close();
-    // Nobody is logged in for a while.
-    const errors = complaints.errors.filter((text) => !text.includes('status of 401'));
-    assert.deepEqual({ ...complaints, errors }, { breaches: [], foreign: [], errors: [] });
   });
 
   const focused = () =>

@@ -5,66 +5,33 @@ import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Browser, BrowserContext, Page } from 'playwright-core';
+import type { BrowserContext, Page } from 'playwright-core';
 import type { PneNode } from '../../src/nodes/pne/pne.ts';
 import { openGatewayStore } from '../../src/store/gateway-store.ts';
 import { checkAccess } from '../web/access.ts';
-import { type Complaints, chromiumPath, DESKTOP, launchChromium, PHONE, watch } from '../web/chromium.ts';
+import { DESKTOP, PHONE } from '../web/chromium.ts';
 import { takePicture } from '../web/pictures.ts';
-import { openCable } from './cable.ts';
-import { buildPages, ConsoleSite, type SiteOptions } from './site.ts';
-import { NAME, NAME_FLAG } from './trusted.ts';
+import { ConsoleBrowser } from './console-browser.ts';
+import type { ConsoleSite, SiteOptions } from './site.ts';
 
 const OUTPUT = fileURLToPath(new URL('../output/console/', import.meta.url));
-const PASSWORD = 'correct horse battery';
 /** What a hostile gateway's owner calls a network. */
 const HOSTILE = '<img src=x onerror=alert(1)>';
 
-/** What a browser calls an error and is wanted here: refusals of the gateway, and the certificate that nobody vouches for. */
-const EXPECTED = [
-  /Failed to load resource: the server responded with a status of/,
-  /Failed to load resource: net::ERR_(CONNECTION_REFUSED|CONNECTION_CLOSED|CONNECTION_RESET|INCOMPLETE_CHUNKED_ENCODING)/,
-  /net::ERR_INCOMPLETE_CHUNKED_ENCODING/,
-  // Past a warning a page is a secure context and has Bluetooth, but no service worker: docs/console.md.
-  /An SSL certificate error occurred when fetching the script/,
-];
-
 describe('the console’s page', function () {
   this.timeout(90_000);
-  let browser: Browser;
+  const browser = new ConsoleBrowser({
+    // Refusals; and past a warning a page has no service worker: docs/console.md.
+    wanted:
+      /the server responded with a status of|An SSL certificate error occurred when fetching the script/,
+  });
   let context: BrowserContext;
   let page: Page;
-  let complaints: Complaints;
   let site: ConsoleSite;
 
-  before(async function () {
-    this.timeout(300_000);
-    chromiumPath();
-    await buildPages();
-    browser = await launchChromium(NAME_FLAG);
-  });
-  after(() => browser?.close());
-
   async function open(options: SiteOptions = {}): Promise<void> {
-    site = await ConsoleSite.open(options);
-    complaints = await watch(await another(), site.origin);
-    page = await context.newPage();
+    ({ site, context, page } = await browser.open(options));
   }
-  /** A browser that knows nothing yet. */
-  async function another(): Promise<BrowserContext> {
-    await context?.close();
-    context = await browser.newContext({ ignoreHTTPSErrors: true, viewport: PHONE, reducedMotion: 'reduce' });
-    return context;
-  }
-  afterEach(async () => {
-    await context?.close();
-    await site?.close();
-    const { breaches, foreign, errors } = complaints;
-    // A refusal of the gateway is an error in the browser's console, and wanted here.
-    const unwanted = errors.filter((text) => !EXPECTED.some((expected) => expected.test(text)));
-    assert.deepEqual({ breaches, foreign, unwanted }, { breaches: [], foreign: [], unwanted: [] });
-    assert.deepEqual(site.faults, []);
-  });
 
   const button = (name: string | RegExp) => page.getByRole('button', { name });
   const region = (name: string) => page.getByRole('region', { name });
@@ -326,94 +293,5 @@ describe('the console’s page', function () {
     await phone.getByRole('heading').first().waitFor();
     assert.equal(await phone.evaluate('isSecureContext && "bluetooth" in navigator'), true);
     assert.ok(!phone.url().includes('#'), phone.url());
-  });
-
-  it('sets a password, logs out and in again by it, and says when a link is spent', async () => {
-    await open();
-    const link = site.link();
-    await page.goto(link);
-    await page.locator('#app[data-ready]').waitFor();
-    await page.getByLabel('New password').fill(PASSWORD);
-    await button('Set the password').click();
-    await page.getByText('The password is set').waitFor();
-    await button(/^Log out$/).click();
-    const field = page.getByLabel('Password', { exact: true });
-    await field.waitFor();
-    await picture('6-login');
-    await checkAccess(page);
-    await field.fill('wrong horse battery');
-    await button('Log in').click();
-    await page.getByText('That is not the password.').waitFor();
-    await field.fill(PASSWORD);
-    await button('Log in').click();
-    await page.locator('.console').waitFor();
-    const other = await context.newPage();
-    await context.clearCookies();
-    await other.goto(link);
-    await other.getByText('This link was used already').waitFor();
-  });
-
-  it('says that the connection is lost, and goes on when the gateway is back', async () => {
-    await open();
-    await login();
-    const { port } = site.console;
-    await site.console.close();
-    await page.getByText('The connection to the gateway is lost').waitFor();
-    await site.openConsole({ listen: { host: '127.0.0.1', port } });
-    // Sessions are in memory: after a restart somebody has to log in again.
-    await page.getByText('You are logged out.').waitFor({ timeout: 15_000 });
-  });
-
-  it('goes on by itself when the network was away, and misses nothing', async () => {
-    await open();
-    const cable = await openCable(site.console.port);
-    try {
-      complaints = await watch(await another(), `https://localhost:${cable.port}`);
-      page = await context.newPage();
-      await page.goto(site.link().replace(`:${site.console.port}/`, `:${cable.port}/`));
-      await page.locator('#app[data-ready]').waitFor();
-      cable.pull();
-      await page.getByText('The connection to the gateway is lost').waitFor();
-      const pne = await site.network.pne('Clock');
-      const { code } = pne.startEnrolment();
-      await site.gateway.pair(code);
-      cable.plugIn();
-      await region('Your devices').getByText('Clock').waitFor({ timeout: 15_000 });
-      await page.getByText('The connection to the gateway is lost').waitFor({ state: 'hidden' });
-    } finally {
-      await cable.close();
-    }
-  });
-
-  it('says so when the gateway does not answer at first, and is there when it is asked again', async () => {
-    await open();
-    const greeting = '**/api/greeting';
-    await page.route(greeting, (route) => route.abort());
-    await page.goto(`${new URL(site.link()).origin}/`);
-    await page.getByRole('alert').waitFor();
-    await page.unroute(greeting);
-    await page.getByRole('button', { name: 'Try again' }).click();
-    await page.getByRole('heading', { name: 'Log in at this gateway' }).waitFor();
-    complaints.errors.length = 0;
-  });
-
-  it('can be reached past the browser’s warning, as a person does who has compared the fingerprint', async () => {
-    await open({ config: { names: [NAME] } });
-    const careful = await browser.newContext({ viewport: PHONE });
-    try {
-      const warned = await careful.newPage();
-      assert.ok(site.link().startsWith(`https://${NAME}:`));
-      await assert.rejects(warned.goto(site.link()), /ERR_CERT_AUTHORITY_INVALID/);
-      await warned.locator('#details-button').click();
-      await warned.locator('#proceed-link').click();
-      await warned.locator('#app[data-ready]').waitFor();
-      assert.equal(await warned.evaluate('isSecureContext && "bluetooth" in navigator'), true);
-      // Passkeys it has not: the browser wants a certificate that it trusts, and the page says so.
-      await warned.getByLabel('Name of the new passkey').fill('Phone');
-      await warned.getByRole('button', { name: 'Add a passkey' }).click();
-      await warned.getByText('This browser makes no passkeys behind a certificate warning').waitFor();
-    } finally {
-      await careful.close();
-    }
   });
 });

@@ -1,41 +1,30 @@
 /** Passkeys in a real Chromium, with its own virtual authenticator, behind a certificate that it trusts. */
 import assert from 'node:assert/strict';
-import type { Browser, BrowserContext, CDPSession, Page } from 'playwright-core';
+import type { BrowserContext, CDPSession, Page } from 'playwright-core';
 import { RECENT_MS } from '../../src/console/recent-login.ts';
 import { checkAccess } from '../web/access.ts';
-import { type Complaints, launchChromium, PHONE, watch } from '../web/chromium.ts';
 import { takePicture } from '../web/pictures.ts';
-import { buildPages, ConsoleSite } from './site.ts';
-import { NAME, type Trusted, trustedCertificate } from './trusted.ts';
+import { ConsoleBrowser } from './console-browser.ts';
+import type { ConsoleSite } from './site.ts';
+import { NAME } from './trusted.ts';
 
 const PASSWORD = 'correct horse battery';
 
 describe('passkeys on the console’s page', function () {
   this.timeout(60_000);
-  let trusted: Trusted;
-  let browser: Browser;
-  let context: BrowserContext;
+  const browser = new ConsoleBrowser({
+    isTrusted: true,
+    wanted: /the server responded with a status of (401|403|429)/,
+  });
   let page: Page;
-  let complaints: Complaints;
   let site: ConsoleSite;
   let cdp: CDPSession;
   let authenticatorId: string;
 
-  before(async function () {
-    this.timeout(300_000);
-    await buildPages();
-    trusted = trustedCertificate();
-    browser = await launchChromium(...trusted.flags);
-  });
-  after(async () => {
-    await browser?.close();
-    trusted?.remove();
-  });
   beforeEach(async () => {
-    site = await ConsoleSite.open({ config: trusted.config });
-    context = await browser.newContext({ viewport: PHONE, reducedMotion: 'reduce' });
-    complaints = await watch(context, 'https://');
-    page = await context.newPage();
+    let context: BrowserContext;
+    // Some come by an address.
+    ({ site, context, page } = await browser.open({}, 'https://'));
     cdp = await context.newCDPSession(page);
     await cdp.send('WebAuthn.enable');
     ({ authenticatorId } = await cdp.send('WebAuthn.addVirtualAuthenticator', {
@@ -50,14 +39,6 @@ describe('passkeys on the console’s page', function () {
     }));
     await page.goto(site.link());
     await page.locator('#app[data-ready]').waitFor();
-  });
-  afterEach(async () => {
-    await context.close();
-    await site.close();
-    const refused = /the server responded with a status of (401|403|429)/;
-    const errors = complaints.errors.filter((text) => !refused.test(text));
-    assert.deepEqual({ ...complaints, errors }, { breaches: [], foreign: [], errors: [] });
-    assert.deepEqual(site.faults, []);
   });
 
   const button = (name: string | RegExp) => page.getByRole('button', { name });
@@ -84,7 +65,7 @@ describe('passkeys on the console’s page', function () {
     await group().getByText('This device has a passkey for this gateway already.').waitFor();
     await site.console.close();
     const { port } = site.console;
-    await site.openConsole({ ...trusted.config, listen: { host: '127.0.0.1', port } });
+    await site.openConsole({ listen: { host: '127.0.0.1', port } });
     await page.goto(origin());
     await button('Log in with a passkey').waitFor();
     await takePicture(page, '../console/12-passkey-login');

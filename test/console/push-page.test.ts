@@ -4,13 +4,13 @@
  * a test: its subscription is the test's, and what was decrypted is delivered by the debugger.
  */
 import assert from 'node:assert/strict';
-import type { Browser, BrowserContext, CDPSession, Page } from 'playwright-core';
+import type { BrowserContext, CDPSession, Page } from 'playwright-core';
 import { checkAccess } from '../web/access.ts';
-import { type Complaints, launchChromium, PHONE, watch } from '../web/chromium.ts';
 import { takePicture } from '../web/pictures.ts';
+import { ConsoleBrowser } from './console-browser.ts';
 import { PushService, Subscriber } from './push-receiver.ts';
-import { buildPages, ConsoleSite } from './site.ts';
-import { NAME, type Trusted, trustedCertificate } from './trusted.ts';
+import type { ConsoleSite } from './site.ts';
+import { NAME } from './trusted.ts';
 
 interface Shown {
   readonly title: string;
@@ -24,45 +24,23 @@ const SHOWN = `navigator.serviceWorker.getRegistration('/').then((registration) 
 
 describe('notifications of the console’s page', function () {
   this.timeout(60_000);
-  let trusted: Trusted;
-  let browser: Browser;
+  const browser = new ConsoleBrowser({
+    isTrusted: true,
+    // A window of the tests is a private one, which Chromium remarks; and nobody is logged in at first.
+    wanted: /Push API in incognito mode|the server responded with a status of 401/,
+  });
   let context: BrowserContext;
   let page: Page;
-  let complaints: Complaints;
   let service: PushService;
   let site: ConsoleSite;
   const subscriber = new Subscriber();
 
-  before(async function () {
-    this.timeout(300_000);
-    await buildPages();
-    trusted = trustedCertificate();
-    browser = await launchChromium(...trusted.flags);
-  });
-  after(async () => {
-    await browser?.close();
-    trusted?.remove();
-  });
   beforeEach(async () => {
     service = await PushService.open();
-    site = await ConsoleSite.open();
-    await site.console.close();
-    site.pushCa = service.ca;
-    await site.openConsole({ ...trusted.config, pushHosts: [service.host] });
-    context = await browser.newContext({ viewport: PHONE, reducedMotion: 'reduce' });
-    complaints = await watch(context, origin());
-    page = await context.newPage();
+    const config = { pushHosts: [service.host] };
+    ({ site, context, page } = await browser.open({ config, pushCa: service.ca }));
   });
-  afterEach(async () => {
-    await context.close();
-    await site.close();
-    await service.close();
-    // A window of the tests is a private one, which Chromium remarks; and nobody is logged in at first.
-    const wanted = /Push API in incognito mode|the server responded with a status of 401/;
-    const errors = complaints.errors.filter((text) => !wanted.test(text));
-    assert.deepEqual({ ...complaints, errors }, { breaches: [], foreign: [], errors: [] });
-    assert.deepEqual(site.faults, []);
-  });
+  afterEach(() => service.close());
 
   const origin = () => `https://${NAME}:${site.console.port}`;
   const card = () => page.getByRole('region', { name: 'Notifications' });

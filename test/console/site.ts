@@ -23,6 +23,8 @@ export interface SiteOptions {
   readonly as?: GattRole;
   readonly config?: Partial<ConsoleConfig>;
   readonly pn?: { readonly name: string; readonly invite: boolean };
+  /** What push services of a test are believed under. */
+  readonly pushCa?: string;
 }
 
 /** A clock that a test puts forward. */
@@ -46,18 +48,20 @@ export class ConsoleSite {
   readonly gateway: GatewayNode;
   readonly clock = new TestClock();
   readonly faults: unknown[] = [];
+  readonly #config: Partial<ConsoleConfig>;
   /** A browser keeps its connections, too. */
   readonly #agent = new Agent({ keepAlive: true, maxSockets: 8 });
   console!: Console;
   /** What push services of a test are believed under. */
   pushCa: string | undefined;
 
-  private constructor(network: TestNetwork, gateway: GatewayNode) {
+  private constructor(network: TestNetwork, gateway: GatewayNode, config: Partial<ConsoleConfig>) {
     this.network = network;
     this.gateway = gateway;
+    this.#config = config;
   }
 
-  static async open({ as = 'central', config = {}, pn }: SiteOptions = {}): Promise<ConsoleSite> {
+  static async open({ as = 'central', config = {}, pn, pushCa }: SiteOptions = {}): Promise<ConsoleSite> {
     const network = await TestNetwork.open();
     let site: ConsoleSite | undefined;
     const gateway = await network.gateway('Alice', 'Hall', {
@@ -68,8 +72,9 @@ export class ConsoleSite {
       onHeard: (event) => site?.console?.trace(event),
       onEvent: (event) => site?.console?.event(event),
     });
-    site = new ConsoleSite(network, gateway);
-    await site.openConsole(config, as);
+    site = new ConsoleSite(network, gateway, config);
+    site.pushCa = pushCa;
+    await site.openConsole({}, as);
     return site;
   }
 
@@ -77,12 +82,13 @@ export class ConsoleSite {
     return join(this.network.dir, 'gateway-Alice-Hall');
   }
 
-  async openConsole(config: Partial<ConsoleConfig> = {}, as: GattRole = 'central'): Promise<void> {
+  /** Once more, with what it had at first. @param change of that */
+  async openConsole(change: Partial<ConsoleConfig> = {}, as: GattRole = 'central'): Promise<void> {
     this.console = await openConsole({
       stateDir: this.stateDir,
       config: {
         ...{ listen: { host: '127.0.0.1', port: 0 }, names: ['localhost'] },
-        ...{ pushHosts: [], pushContact: NO_CONTACT, ...config },
+        ...{ pushHosts: [], pushContact: NO_CONTACT, ...this.#config, ...change },
       },
       pushCa: this.pushCa,
       gateway: this.gateway,

@@ -9,7 +9,7 @@ import { dateAndTime } from './words.ts';
 
 const ADDRESS = /^\[.*\]$|^\d+(\.\d+){3}$/;
 /** Why there can be no passkey on this page, for the person before it; undefined where there can be. */
-export function whyNoPasskeys(
+function whyNoPasskeys(
   names: readonly string[],
 ): { readonly why: string; readonly open: string[] } | undefined {
   if (ADDRESS.test(location.hostname)) {
