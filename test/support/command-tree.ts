@@ -38,8 +38,8 @@ export async function faultOf(line: string): Promise<string | undefined> {
   let ran = false;
   everyCommand(program, (command) => {
     command.configureOutput({ writeErr: () => {}, writeOut: () => {} });
-    // Of those that have others below them only two do something by themselves.
-    if (command.commands.length > 0 && !['approvals', 'reports'].includes(command.name())) return;
+    // Of those that have others below them only these do something by themselves.
+    if (command.commands.length > 0 && !['approvals', 'pnes', 'reports'].includes(command.name())) return;
     command.action(() => {
       ran = true;
     });
