@@ -269,8 +269,14 @@ describe('the console’s page', function () {
   it('shows a code whose QR opens the phone’s page with the code behind the #', async () => {
     await open({ as: 'peripheral' });
     await login();
+    const qr = page.getByRole('img', { name: 'QR of the code' });
     await button('Show a code').click();
-    await page.getByRole('img', { name: 'QR of the code' }).waitFor();
+    await button('Take it back').press('Enter');
+    await qr.waitFor({ state: 'detached' });
+    assert.equal(await page.evaluate('document.activeElement.textContent'), 'Show a code');
+    await region('Add a device').getByText('The code shown here: ').waitFor();
+    await button('Show a code').click();
+    await qr.waitFor();
     const code = (await page.locator('#shown-code').textContent()) ?? '';
     await picture('5-code');
     await checkAccess(page);
@@ -287,7 +293,7 @@ describe('the console’s page', function () {
     await button('The same').click();
     await pne.enrolled;
     await region('Add a device').getByText('“Phone” is yours now.').waitFor();
-    await page.getByRole('img', { name: 'QR of the code' }).waitFor({ state: 'detached' });
+    await qr.waitFor({ state: 'detached' });
     const phone = await context.newPage();
     await phone.goto(`${site.origin}/pne/#${code.replaceAll('-', '')}`);
     await phone.getByRole('heading').first().waitFor();

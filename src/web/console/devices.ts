@@ -62,6 +62,7 @@ export class Enrol {
   readonly #code = h('div', { class: 'stack' });
   readonly #progress: Region<readonly EnrolmentView[]>;
   readonly #fault = faultLine();
+  #show: HTMLButtonElement | undefined;
   #isShowing = false;
 
   constructor() {
@@ -126,15 +127,9 @@ export class Enrol {
       this.#isShowing = true;
       this.#code.replaceChildren(...this.#drawCode(shown));
     };
+    this.#show = button('Show a code', show, fault.say);
     const why = h('p', { class: 'quiet small' }, 'For a phone, or a device that connects by itself.');
-    return h(
-      'div',
-      { class: 'stack' },
-      button('Show a code', show, fault.say),
-      why,
-      this.#code,
-      fault.element,
-    );
+    return h('div', { class: 'stack' }, this.#show, why, this.#code, fault.element);
   }
 
   #drawCode({ code, url, expiresInMs, modules }: ShownCodeView): readonly HTMLElement[] {
@@ -153,7 +148,7 @@ export class Enrol {
       picture,
       h('p', { class: 'code', id: 'shown-code' }, code),
       h('p', {}, `${where} It lives for ${minutes} minutes and enrols one device.`),
-      button('Take it back', hide, () => this.#hide()),
+      button('Take it back', hide, this.#fault.say),
     ];
   }
 
@@ -178,8 +173,10 @@ export class Enrol {
   }
 
   #hide(): void {
+    const hadFocus = this.#code.contains(document.activeElement);
     this.#isShowing = false;
     this.#code.replaceChildren();
+    if (hadFocus) this.#show?.focus();
   }
 }
 
