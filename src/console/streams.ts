@@ -1,7 +1,7 @@
 /**
- * Event streams (text/event-stream) to the pages that are open: the whole view at each change, at most so often. Owns their
- * number, their pace and what may wait for a page that does not read; a page that was cut off gets everything when it
- * comes back, so nothing has to be kept for it.
+ * Event streams (text/event-stream) to the pages that are open: the whole view at each change, at most so often, and to a page
+ * that reads slowly the newest when it has read the one before. Owns their number, their pace and how long a page may read
+ * nothing; one that was cut off gets everything when it comes back, so nothing has to be kept for it.
  */
 import type { ServerResponse } from 'node:http';
 import { CpnsError } from '../base/errors.ts';
@@ -12,7 +12,8 @@ const MAX_STREAMS_PER_SESSION = 4;
 const PACE_MS = 200;
 /** A comment, so that a connection that died is found out on both sides. */
 const HEARTBEAT_MS = 20_000;
-const MAX_WAITING_BYTES = 1024 * 1024;
+/** Who has read nothing for so many of these is gone. */
+const MAX_BEATS_BEHIND = 3;
 /** When the page dials again after a stream ended. */
 const RETRY_MS = 2_000;
 
@@ -20,6 +21,9 @@ interface Stream {
   readonly response: ServerResponse;
   readonly session: Session;
   readonly page: string | undefined;
+  /** It has not read the view before, and the newest is not written yet. */
+  isBehind: boolean;
+  beatsBehind: number;
 }
 
 export class Streams {
@@ -30,10 +34,11 @@ export class Streams {
   readonly #heartbeat: NodeJS.Timeout;
   #due: NodeJS.Timeout | undefined;
 
-  constructor(view: () => unknown, onFault: (error: unknown) => void) {
+  /** @param beatMs for tests */
+  constructor(view: () => unknown, onFault: (error: unknown) => void, beatMs = HEARTBEAT_MS) {
     this.#view = view;
     this.#onFault = onFault;
-    this.#heartbeat = setInterval(() => this.#beat(), HEARTBEAT_MS);
+    this.#heartbeat = setInterval(() => this.#beat(), beatMs);
     this.#heartbeat.unref();
   }
 
@@ -62,7 +67,7 @@ export class Streams {
     const ofSession = [...this.#streams].filter((stream) => stream.session === session);
     if (this.#streams.size >= MAX_STREAMS || ofSession.length >= MAX_STREAMS_PER_SESSION)
       throw new CpnsError('busy', 'too many pages are open');
-    const stream = { response, session, page };
+    const stream: Stream = { response, session, page, isBehind: false, beatsBehind: 0 };
     const first = this.#message();
     this.#streams.add(stream);
     const end = () => response.end();
@@ -70,6 +75,10 @@ export class Streams {
     response.on('close', () => {
       this.#streams.delete(stream);
       session.ended.signal.removeEventListener('abort', end);
+    });
+    response.on('drain', () => {
+      stream.beatsBehind = 0;
+      if (stream.isBehind) this.#tell([stream]);
     });
     response.writeHead(200, { ...headers, 'content-type': 'text/event-stream', 'cache-control': 'no-store' });
     response.write(`retry: ${RETRY_MS}\n\n${first}`);
@@ -80,7 +89,7 @@ export class Streams {
     if (this.#isClosed || this.#streams.size === 0) return;
     this.#due ??= setTimeout(() => {
       this.#due = undefined;
-      this.#tellAll();
+      this.#tell([...this.#streams]);
     }, PACE_MS);
   }
 
@@ -92,10 +101,14 @@ export class Streams {
   }
 
   /** A state that can't be read ends the streams, never the gateway. */
-  #tellAll(): void {
+  #tell(streams: readonly Stream[]): void {
     try {
       const message = this.#message();
-      for (const stream of this.#streams) this.#write(stream, message);
+      for (const stream of streams) {
+        const { response } = stream;
+        stream.isBehind = response.writableNeedDrain;
+        if (!response.writableEnded && !stream.isBehind) response.write(message);
+      }
     } catch (error) {
       this.#onFault(error);
       for (const { response } of this.#streams) response.end();
@@ -107,12 +120,11 @@ export class Streams {
   }
 
   #beat(): void {
-    for (const stream of this.#streams) this.#write(stream, ': here\n\n');
-  }
-
-  #write({ response }: Stream, text: string): void {
-    if (response.writableEnded) return;
-    if (response.writableLength > MAX_WAITING_BYTES) response.destroy();
-    else response.write(text);
+    for (const stream of this.#streams) {
+      const { response } = stream;
+      if (response.writableEnded) continue;
+      if (!response.writableNeedDrain) response.write(': here\n\n');
+      else if (++stream.beatsBehind > MAX_BEATS_BEHIND) response.destroy();
+    }
   }
 }
