@@ -12,11 +12,17 @@ describe('an event stream of the console', function () {
   this.timeout(30_000);
   let server: Server;
   let streams: Streams;
-  let version = 0;
+  let version: number;
+  let text: string;
+
+  beforeEach(() => {
+    version = 0;
+    text = LONG;
+  });
 
   async function open(beatMs?: number): Promise<IncomingMessage> {
     streams = new Streams(
-      () => ({ version, LONG }),
+      () => ({ version, text }),
       (error) => assert.fail(String(error)),
       beatMs,
     );
@@ -68,6 +74,7 @@ describe('an event stream of the console', function () {
     deaf.destroy();
     streams.close();
     server.close();
+    text = '';
     const good = await open(50);
     good.resume();
     await new Promise((resolve) => setTimeout(resolve, 1_000));
