@@ -88,7 +88,7 @@ describe('passkeys on the console’s page', function () {
     await page.getByRole('dialog').getByRole('button', { name: 'Remove it' }).click();
     await group().getByText('Lost phone').waitFor({ state: 'detached' });
     await add('My phone');
-    await group().getByText('My phone').waitFor();
+    await group().getByText('My phone', { exact: true }).waitFor();
     await logout();
     const { credentials } = await cdp.send('WebAuthn.getCredentials', { authenticatorId });
     // The one that was removed here is on the device still; the new one took its place there or stands beside it.
@@ -99,7 +99,7 @@ describe('passkeys on the console’s page', function () {
 
   it('does not let in a copy whose count went back, and says so', async () => {
     await add('My phone');
-    await group().getByText('My phone').waitFor();
+    await group().getByText('My phone', { exact: true }).waitFor();
     await logout();
     await button('Log in with a passkey').click();
     await page.locator('.console').waitFor();
@@ -196,7 +196,7 @@ describe('passkeys on the console’s page', function () {
     // And at the login, where to go with one.
     await page.goto(site.link());
     await add('My phone');
-    await group().getByText('My phone').waitFor();
+    await group().getByText('My phone', { exact: true }).waitFor();
     await page.goto(`https://127.0.0.1:${site.console.port}/`);
     await button(/^Log out$/).click();
     await page.getByRole('link', { name: origin() }).waitFor();
