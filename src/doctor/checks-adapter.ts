@@ -153,10 +153,9 @@ export const ADAPTER_CHECKS = {
     pains: [10],
     severity: 'warning',
     title: 'More links than the adapter can hold',
-    sentence:
-      'hciN holds about {limit} links at once, and {count} PNEs belong to the network of this gateway',
+    sentence: 'hciN holds {limit} at once, and {wanted}',
     command: 'cpns gateway status',
-    more: 'Those who are in stay members without a link, and take turns. CSR8510 holds 5, BCM20702 7; for the built-in adapter of a Raspberry Pi reports differ between 2 and more than 5.',
+    more: 'A member without a link stays a member, and gets one when another ends; a newcomer waits for that as well. A second gateway on an adapter of its own takes more. CSR8510 holds 5, BCM20702 7; for the built-in adapter of a Raspberry Pi reports differ between 2 and more than 5.',
   },
   'short-supervision': {
     pains: [6],

@@ -27,6 +27,8 @@ export function judgeAdapter(adapter: AdapterFacts, use: Use, facts: Facts): rea
 
   const up = known(adapter.up);
   const info = known(adapter.info);
+  // What the daemon says needs no answer of the controller, which nobody else gets while the daemon has it to itself.
+  if (runs && use.role) found.push(...tooMany(adapter, use.role));
   if (info === 'hidden') return [...found, ...hidden(use, up, runs, others)];
   if (info?.lowEnergy === false) return [...found, { check: 'not-low-energy', adapter: about }];
   if (use.channel === 'raw') found.push(...inRawMode(use, up, facts, others));
@@ -148,7 +150,7 @@ function besideDaemon(adapter: AdapterFacts, role: RoleFacts): readonly Finding[
   const status = statusOf(role);
   if (status === undefined) return [];
   const { index } = adapter;
-  if (role.role === 'gateway') return [...tooMany(adapter, status), ...notScanning(adapter, role, status)];
+  if (role.role === 'gateway') return notScanning(adapter, role, status);
   const [peer] = known(adapter.connections) ?? [];
   // The other library lets several in.
   if (peer === undefined || status['link'] !== 'none' || role.backEnd === 'stoprocent') return [];
@@ -165,15 +167,26 @@ function notScanning(
   return [{ check: 'scan-stopped', adapter: index, ...restartOf(role) }];
 }
 
-/** Members that want a link at once, as the daemon counts them. */
-function tooMany(
-  { index, profile: { links: limit } }: AdapterFacts,
-  { pns }: Readonly<Record<string, unknown>>,
-): readonly Finding[] {
-  if (limit === undefined || !Array.isArray(pns)) return [];
+/** PNEs that want a link at once: one that got none, as the daemon has seen it, or as many members as the profile has no links for. */
+function tooMany({ index, profile }: AdapterFacts, role: RoleFacts): readonly Finding[] {
+  const { crowdedAt, pns } = statusOf(role) ?? {};
+  if (role.role !== 'gateway') return [];
+  if (typeof crowdedAt === 'number') {
+    const values = {
+      limit: crowdedAt === 1 ? '1 link' : `${crowdedAt} links`,
+      wanted: 'a PNE in sight gets none',
+    };
+    return [{ check: 'link-limit', adapter: index, values }];
+  }
+  if (profile.links === undefined || !Array.isArray(pns)) return [];
   const joins = pns.flatMap((pn: { joins?: unknown }) => (Array.isArray(pn?.joins) ? pn.joins : []));
   const count = joins.filter((join: { state?: unknown }) => join?.state !== 'refused').length;
-  return count > limit ? [{ check: 'link-limit', adapter: index, values: { limit, count } }] : [];
+  if (count <= profile.links) return [];
+  const values = {
+    limit: `about ${profile.links} links`,
+    wanted: `${count} PNEs belong to the network of this gateway`,
+  };
+  return [{ check: 'link-limit', adapter: index, values }];
 }
 
 function invites(status: Readonly<Record<string, unknown>>): boolean {

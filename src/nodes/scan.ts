@@ -54,6 +54,8 @@ export interface ScanOptions<T> {
    */
   readonly serve: (gatt: GattLink, purpose: T, proven: () => void) => Promise<Status>;
   readonly onConnectFailed: (address: string, status: Status) => void;
+  /** Somebody in sight gets no link now, for want of another. */
+  readonly onCrowded?: () => void;
 }
 
 interface Candidate<T> {
@@ -126,7 +128,10 @@ export class Scan<T> {
     if (!purpose || this.#busy.has(purpose.key)) return;
     if (this.#isHeld(sighting.address, candidate.heard, purpose)) return;
     // No more wait than there are links for: whoever is left out is heard again when one ends, if it is still there then.
-    if (this.#options.central.freeLinks <= this.#queue.length) return;
+    if (this.#options.central.freeLinks <= this.#queue.length) {
+      this.#options.onCrowded?.();
+      return;
+    }
     if (purpose.stranger && this.#isOvertaken(candidate)) return;
     if (!this.#enqueue({ address: sighting.address, heard: candidate.heard, purpose })) return;
     candidate.state = 'queued';
@@ -231,6 +236,7 @@ export class Scan<T> {
         .then((status) => this.#done(next, status));
     } catch (error) {
       const status = statusOfError(error);
+      if (status === 'busy') this.#options.onCrowded?.();
       onConnectFailed(address, status);
       this.#done(next, status);
     }

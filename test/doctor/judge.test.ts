@@ -275,6 +275,15 @@ const ROWS: readonly Row[] = [
     says: /about 5 links at once, and 6 PNEs/,
   },
   {
+    // The daemon has the adapter to itself, so that nobody else can ask it.
+    check: 'link-limit',
+    facts: spoiled({
+      adapter: { up: seen(true), info: seen('hidden') },
+      role: { daemon: seen({ crowdedAt: 2, pns: [] }) },
+    }),
+    says: /holds 2 links at once, and a PNE in sight gets none/,
+  },
+  {
     check: 'short-supervision',
     facts: spoiled({ adapter: { supervisionTimeoutMs: seen(420) } }, inRaw(WELL)),
     command: 'echo 200 | sudo tee /sys/kernel/debug/bluetooth/hci0/supervision_timeout',

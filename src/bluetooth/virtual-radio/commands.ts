@@ -159,8 +159,10 @@ const COMMANDS: ReadonlyMap<number, Command> = new Map<number, Command>([
     return NONE;
   }),
   command(0x200c, 'LE Set Scan Enable', 2, (controller, p) => {
-    const { scanning } = controller;
+    const { scanning, radio } = controller;
     scanning.enabled = p[0] === 1;
+    const { scanEndsAfterMs } = radio.dice.faults;
+    if (scanEndsAfterMs !== undefined) radio.later(() => (scanning.enabled = false), scanEndsAfterMs);
     scanning.filterDuplicates = p[1] === 1;
     scanning.seen.clear();
     controller.deaf = false;

@@ -26,6 +26,8 @@ export interface Faults {
   readonly repeatValues?: number | undefined;
   /** LE Set Advertising Enable answers Command Disallowed, as adapters do that another program uses. */
   readonly refuseAdvertising?: boolean | undefined;
+  /** A scan is over so long after its host enabled it, and the host is not told, as controllers do after connects. */
+  readonly scanEndsAfterMs?: number | undefined;
 }
 
 export type DataFault = 'none' | 'drop-link' | { readonly stallMs: number };

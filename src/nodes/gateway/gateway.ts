@@ -214,6 +214,7 @@ export class GatewayNode {
       channel: channel?.isUp ? ('up' as const) : ('down' as const),
       serverKeys: identity.serverKeys.keys.map(({ kid }) => toHex(kid)),
       links: this.#links.count,
+      crowdedAt: this.#sources.crowdedAt ?? null,
       pns: this.pns(),
       pnes: this.pnes(),
       approvals: this.approvals().length,

@@ -3,7 +3,7 @@
  * peripheral that announces itself. Owns whom to connect to and what is announced; links are links.ts.
  */
 import { toHex } from '../../base/bytes.ts';
-import type { Clock } from '../../base/time.ts';
+import type { Clock, MonotonicMs } from '../../base/time.ts';
 import type { Central, Peripheral } from '../../bluetooth/ports.ts';
 import type { Announced } from '../../network/advertisement.ts';
 import type { Primitives } from '../../security/primitives.ts';
@@ -15,6 +15,9 @@ import type { GatewayEvent } from './events.ts';
 import type { GatewayLinks, LinkPurpose } from './links.ts';
 import type { Pairings } from './pairing.ts';
 import type { Radios } from './radios.ts';
+
+/** Somebody who got no link is worth telling of so long. */
+const CROWDED_MS = 60_000;
 
 export interface LinkSourcesOptions {
   readonly radios: Radios;
@@ -33,6 +36,7 @@ export class LinkSources {
   readonly #recognition: Recognition;
   readonly #scan: Scan<LinkPurpose> | undefined;
   readonly #taker: LinkTaker | undefined;
+  #crowd: { readonly links: number; readonly atMs: MonotonicMs } | undefined;
 
   constructor(options: LinkSourcesOptions) {
     this.#options = options;
@@ -45,6 +49,12 @@ export class LinkSources {
   /** It is a GATT central. */
   get scans(): boolean {
     return this.#scan !== undefined;
+  }
+
+  /** How many links there were when a PNE in sight got none for want of another; undefined a minute later. */
+  get crowdedAt(): number | undefined {
+    const { links, atMs = Number.NEGATIVE_INFINITY } = this.#crowd ?? {};
+    return this.#options.clock.monotonicMs() - atMs < CROWDED_MS ? links : undefined;
   }
 
   /** It is a GATT peripheral. */
@@ -91,6 +101,9 @@ export class LinkSources {
       choose: (announced, repeated) => this.#choose(announced, repeated),
       serve: (gatt, purpose, proven) => links.made(gatt, purpose, proven),
       onConnectFailed: (address, status) => onEvent({ kind: 'link', address, state: 'down', status }),
+      onCrowded: () => {
+        this.#crowd = { links: links.count, atMs: clock.monotonicMs() };
+      },
     });
   }
 
