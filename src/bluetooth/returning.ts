@@ -22,15 +22,10 @@ import { watchSleep } from './waking.ts';
 const RETRY_FIRST_MS = 500;
 const RETRY_LONGEST_MS = 5000;
 
+/** Ready `after` a sleep: it was there all the time, but the machine slept. Waiting: `why`, and where known what mends it. */
 export type RadioState =
-  | {
-      readonly state: 'ready' /** It was there all the time, but the machine slept. */;
-      readonly after?: 'sleep';
-    }
-  | {
-      readonly state: 'waiting' /** What is the matter, and where known what mends it. */;
-      readonly why: string;
-    };
+  | { readonly state: 'ready'; readonly after?: 'sleep' }
+  | { readonly state: 'waiting'; readonly why: string };
 
 interface Waiting {
   /** How long an adapter that is gone is waited for before `onGone` is called; 0: not at all. */
@@ -95,7 +90,7 @@ class Keeper<Opened> {
   #wasOpen = false;
   #ended = false;
   #retry: NodeJS.Timeout | undefined;
-  readonly #endWatch = watchSleep(() => void this.#woke());
+  #endWatch = (): void => {};
 
   constructor(options: CentralOptions & Waiting, open: (each: EachTime) => Promise<Opened>) {
     this.#options = options;
@@ -104,6 +99,7 @@ class Keeper<Opened> {
 
   async open(): Promise<Opened> {
     this.opened = await this.#open({ onGone: (error) => this.#lost(error), again: this.#wasOpen });
+    if (!this.#wasOpen) this.#endWatch = watchSleep(() => void this.#woke());
     this.#wasOpen = true;
     return this.opened;
   }
