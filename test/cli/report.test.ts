@@ -158,7 +158,9 @@ describe('a report in the shell', function () {
 
     // A device that is gone is taken off as well; which one is said by the start of its thumbprint.
     const [{ thumbprint }] = await json('gateway', 'pnes', ...state);
-    assert.equal((await cpns(['gateway', 'pnes', 'revoke', 'zz', ...state])).code, 2);
+    // An empty word, too: of a lone PNE anything would be the start.
+    for (const none of ['zz', '', thumbprint.slice(0, 3)])
+      assert.equal((await cpns(['gateway', 'pnes', 'revoke', none, ...state])).code, 2);
     assert.match(
       (await cpns(['gateway', 'pnes', 'revoke', thumbprint.slice(0, 6), ...state])).out,
       /^taken off/,

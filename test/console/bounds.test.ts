@@ -3,21 +3,13 @@ import assert from 'node:assert/strict';
 import { request } from 'node:https';
 import { connect } from 'node:tls';
 import { SESSION_IDLE_MS } from '../../src/console/sessions.ts';
-import { buildPages, ConsoleSite } from './site.ts';
+import { type ConsoleSite, openForEach } from './site.ts';
 
 describe('the bounds of the console’s server', function () {
   this.timeout(30_000);
   let site: ConsoleSite;
-  before(async function () {
-    this.timeout(300_000);
-    await buildPages();
-  });
-  beforeEach(async () => {
-    site = await ConsoleSite.open();
-  });
-  afterEach(async () => {
-    await site.close();
-    assert.deepEqual(site.faults, []);
+  openForEach((opened) => {
+    site = opened;
   });
 
   it('a body is at most 4 kB, and JSON of the right shape', async () => {

@@ -5,21 +5,13 @@ import { X509Certificate } from 'node:crypto';
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ConfigError } from '../../src/config/config-error.ts';
-import { buildPages, ConsoleSite } from './site.ts';
+import { type ConsoleSite, openForEach } from './site.ts';
 
 describe('the console’s certificate', function () {
   this.timeout(30_000);
   let site: ConsoleSite;
-  before(async function () {
-    this.timeout(300_000);
-    await buildPages();
-  });
-  beforeEach(async () => {
-    site = await ConsoleSite.open();
-  });
-  afterEach(async () => {
-    await site.close();
-    assert.deepEqual(site.faults, []);
+  openForEach((opened) => {
+    site = opened;
   });
 
   const certificate = () => readFileSync(join(site.stateDir, 'console-cert.pem'), 'utf8');

@@ -5,23 +5,15 @@ import { join } from 'node:path';
 import { CHALLENGE_LIFE_MS } from '../../src/console/challenges.ts';
 import { ALGORITHMS, type Algorithm } from '../../src/console/webauthn.ts';
 import { BACKED_UP, PRESENT, type Said, SoftAuthenticator, VERIFIED } from './authenticator.ts';
-import { type Answer, buildPages, ConsoleSite, cookieOf } from './site.ts';
+import { type Answer, type ConsoleSite, cookieOf, openForEach } from './site.ts';
 
 type Session = { readonly cookie: string };
 
 describe('passkeys at the console’s server', function () {
   this.timeout(30_000);
   let site: ConsoleSite;
-  before(async function () {
-    this.timeout(300_000);
-    await buildPages();
-  });
-  beforeEach(async () => {
-    site = await ConsoleSite.open();
-  });
-  afterEach(async () => {
-    await site.close();
-    assert.deepEqual(site.faults, []);
+  openForEach((opened) => {
+    site = opened;
   });
 
   const post = async (name: string, body: unknown, session?: Session) => site.post(name, body, session);

@@ -4,7 +4,7 @@ import { readFileSync, statSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import { LINK_LIFE_MS, SESSION_IDLE_MS, SESSION_LIFE_MS } from '../../src/console/sessions.ts';
-import { buildPages, ConsoleSite, cookieOf } from './site.ts';
+import { type ConsoleSite, cookieOf, openForEach } from './site.ts';
 
 const PASSWORD = 'correct horse battery';
 const WEAK = ['short', '123456789'];
@@ -12,16 +12,8 @@ const WEAK = ['short', '123456789'];
 describe('the console’s server', function () {
   this.timeout(30_000);
   let site: ConsoleSite;
-  before(async function () {
-    this.timeout(300_000);
-    await buildPages();
-  });
-  beforeEach(async () => {
-    site = await ConsoleSite.open();
-  });
-  afterEach(async () => {
-    await site.close();
-    assert.deepEqual(site.faults, []);
+  openForEach((opened) => {
+    site = opened;
   });
 
   describe('links and sessions', () => {

@@ -2,6 +2,7 @@
  * A gateway with its console, in a real network on the virtual radio, and an HTTPS client that says exactly what it is told
  * to.
  */
+import assert from 'node:assert/strict';
 import { Agent, request as httpsRequest, type RequestOptions } from 'node:https';
 import { join } from 'node:path';
 import type { Clock } from '../../src/base/time.ts';
@@ -170,4 +171,21 @@ export class ConsoleSite {
 export function cookieOf({ headers }: Answer): { readonly cookie: string } {
   const [first = ''] = [headers['set-cookie'] ?? ''].flat();
   return { cookie: first.split(';')[0] ?? '' };
+}
+
+/** Hooks of a suite: the pages built once, a console of its own for each test, and nothing at the end that it took for a fault. */
+export function openForEach(use: (site: ConsoleSite) => void): void {
+  let site: ConsoleSite;
+  before(async function () {
+    this.timeout(300_000);
+    await buildPages();
+  });
+  beforeEach(async () => {
+    site = await ConsoleSite.open();
+    use(site);
+  });
+  afterEach(async () => {
+    await site.close();
+    assert.deepEqual(site.faults, []);
+  });
 }

@@ -48,10 +48,15 @@ export async function gatewayPnes(options: Options): Promise<void> {
   );
 }
 
-/** @param thumbprint hex, or its start */
+/**
+ * @param thumbprint hex, or its start of at least four digits: an empty word, of a variable that is not set say, takes nothing off
+ * @throws UsageError when none begins with it, or several; ControlError
+ */
 export async function pnesRevoke(thumbprint: string, options: RoleOptions): Promise<void> {
   const stateDir = existingState('gateway', options);
   const start = thumbprint.toLowerCase();
+  if (!/^[0-9a-f]{4,64}$/.test(start))
+    throw new UsageError(`"${thumbprint}" is no thumbprint, nor its first four digits or more`);
   const pnes = (await callControl(stateDir, 'pnes')) as readonly { readonly thumbprint: string }[];
   const [pne, another] = pnes.filter((each) => each.thumbprint.startsWith(start));
   if (!pne || another)

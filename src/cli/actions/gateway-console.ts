@@ -1,6 +1,7 @@
 /**
  * The console of a gateway: opened beside the running node when the configuration has one, and `cpns gateway console`, which
- * asks the daemon for a link that logs in, and may take away every other way in before. Owns the words. The link goes to the terminal, never into a log.
+ * asks the daemon for a link that logs in, and may take away every other way in before. Owns the words. The link goes to the
+ * terminal, never into a log.
  */
 import type { Logger } from 'pino';
 import type { GatewayConfig } from '../../config/gateway-config.ts';

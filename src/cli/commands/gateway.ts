@@ -100,7 +100,7 @@ function qr(): Command {
 function pnes(): Command {
   const revoke = examples(
     withState(new Command('revoke'))
-      .argument('<thumbprint>', 'of the PNE, or its first digits')
+      .argument('<thumbprint>', 'of the PNE, or its first digits, four at least')
       .description('take a PNE off: this home answers "not owned" from now on, until it is enrolled again')
       .action(async (thumbprint, _options, command: Command) => {
         await (await ask()).pnesRevoke(thumbprint, command.optsWithGlobals());
