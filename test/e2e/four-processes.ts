@@ -3,7 +3,6 @@
  * can be stopped, killed and started again by name, and all that they say is kept. Owns lifetimes only: processes,
  * configurations and enrolment are the demo's and the commands'.
  */
-import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -396,13 +395,4 @@ export class FourProcesses {
     if (this.#logsTo !== undefined) cpSync(join(this.#root, 'logs'), this.#logsTo, { recursive: true });
     rmSync(this.#root, { recursive: true, force: true });
   }
-}
-
-/**
- * For a hook after each test: what must hold of a world whatever the test was about. Of a test that has failed only the
- * safety rules: it has said who died, and a hook that throws ends its suite, where the test may be one that runs again.
- */
-export function assertSound({ violations, deaths }: FourProcesses, test: Mocha.Test | undefined): void {
-  assert.deepEqual(violations, []);
-  if (test?.isPassed()) assert.deepEqual(deaths, []);
 }

@@ -3,7 +3,8 @@
  * that its home shows. Membership, a link that breaks and processes that are killed end as they do the other way round.
  */
 import assert from 'node:assert/strict';
-import { assertSound, FourProcesses } from './four-processes.ts';
+import { FourProcesses } from './four-processes.ts';
+import { assertSound } from './sound.ts';
 
 describe('four processes with the GATT roles the other way round', function () {
   this.timeout(180_000);

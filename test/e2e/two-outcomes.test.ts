@@ -8,7 +8,8 @@ import type { Status } from '../../src/base/statuses.ts';
 import { callControl } from '../../src/nodes/control-socket.ts';
 import type { GatewayNode } from '../../src/nodes/gateway/gateway.ts';
 import { judge } from '../faults/outcome.ts';
-import { assertSound, FourProcesses } from './four-processes.ts';
+import { FourProcesses } from './four-processes.ts';
+import { assertSound } from './sound.ts';
 
 const WAITING = /Waiting for the home gateway to come online\./;
 

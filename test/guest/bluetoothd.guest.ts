@@ -10,7 +10,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { VirtualRadio } from '../../src/bluetooth/open.ts';
-import { assertSound, dropOpenLink, FourProcesses } from '../e2e/four-processes.ts';
+import { dropOpenLink, FourProcesses } from '../e2e/four-processes.ts';
+import { assertSound } from '../e2e/sound.ts';
 import { command, loadKernelBluetooth, OUT, settled, startBluetoothd, startRadio } from './kernel.ts';
 
 const PATIENCE_MS = 120_000;

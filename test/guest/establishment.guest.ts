@@ -4,7 +4,8 @@
  */
 // guest: --timeout 900
 import assert from 'node:assert/strict';
-import { type Air, assertSound, dropOpenLink, FourProcesses } from '../e2e/four-processes.ts';
+import { type Air, dropOpenLink, FourProcesses } from '../e2e/four-processes.ts';
+import { assertSound } from '../e2e/sound.ts';
 import {
   decodeCapture,
   kernelComplaints,

@@ -6,7 +6,8 @@
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { assertSound, dropOpenLink, type Foreign, FourProcesses, type Party } from '../e2e/four-processes.ts';
+import { dropOpenLink, type Foreign, FourProcesses, type Party } from '../e2e/four-processes.ts';
+import { assertSound } from '../e2e/sound.ts';
 import {
   command,
   loadKernelBluetooth,

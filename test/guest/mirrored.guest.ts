@@ -4,7 +4,8 @@
  */
 // guest: --timeout 900
 import assert from 'node:assert/strict';
-import { assertSound, dropOpenLink, FourProcesses } from '../e2e/four-processes.ts';
+import { dropOpenLink, FourProcesses } from '../e2e/four-processes.ts';
+import { assertSound } from '../e2e/sound.ts';
 import { judge } from '../faults/outcome.ts';
 import { kernelComplaints, loadKernelBluetooth, OUT, settled, startRadio } from './kernel.ts';
 

@@ -6,7 +6,8 @@
 // guest: --memory 1536 --timeout 600
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
-import { assertSound, dropOpenLink, FourProcesses } from '../e2e/four-processes.ts';
+import { dropOpenLink, FourProcesses } from '../e2e/four-processes.ts';
+import { assertSound } from '../e2e/sound.ts';
 import {
   adapters,
   command,
